@@ -1,0 +1,116 @@
+"""The front door: everything that other apps may use of this one."""
+
+from __future__ import annotations
+
+from shared_state import collection
+from shared_state import stream as committed
+from shared_state.access import may, principal_of, require, visible
+from shared_state.collection import Changes, StateRow, collections_of
+from shared_state.exceptions import (
+    AccessDenied,
+    InvalidOffset,
+    InvalidRow,
+    RowError,
+    RowExists,
+    RowNotFound,
+    SchemaError,
+    SchemaMismatch,
+    SharedStateError,
+    StaleEpoch,
+    StreamClosed,
+    StreamExists,
+    StreamNotFound,
+    TooLarge,
+    VersionConflict,
+)
+from shared_state.records import (
+    Event,
+    Fence,
+    Hint,
+    Json,
+    NewEvent,
+    Origin,
+    Principal,
+    Row,
+    StreamInfo,
+    format_offset,
+    parse_offset,
+)
+from shared_state.schema import Collection, CollectionSpec, SharedStateSchema, collections
+from shared_state.signals import events_appended
+from shared_state.stream import (
+    count_rows,
+    event_of,
+    get_stream,
+    get_stream_by_id,
+    heads,
+    info_of,
+    read,
+    read_newest,
+    row,
+    rows,
+    window,
+)
+from shared_state.threads import in_thread
+from shared_state.unit import Unit, row_of
+from shared_state.writer import append, submit, unit
+
+__all__ = [
+    "AccessDenied",
+    "Changes",
+    "Collection",
+    "CollectionSpec",
+    "Event",
+    "Fence",
+    "Hint",
+    "InvalidOffset",
+    "InvalidRow",
+    "Json",
+    "NewEvent",
+    "Origin",
+    "Principal",
+    "Row",
+    "RowError",
+    "RowExists",
+    "RowNotFound",
+    "SchemaError",
+    "SchemaMismatch",
+    "SharedStateError",
+    "SharedStateSchema",
+    "StaleEpoch",
+    "StateRow",
+    "StreamClosed",
+    "StreamExists",
+    "StreamInfo",
+    "StreamNotFound",
+    "TooLarge",
+    "Unit",
+    "VersionConflict",
+    "append",
+    "collection",
+    "collections",
+    "collections_of",
+    "committed",
+    "count_rows",
+    "event_of",
+    "events_appended",
+    "format_offset",
+    "get_stream",
+    "get_stream_by_id",
+    "heads",
+    "in_thread",
+    "info_of",
+    "may",
+    "parse_offset",
+    "principal_of",
+    "read",
+    "read_newest",
+    "require",
+    "row",
+    "row_of",
+    "rows",
+    "submit",
+    "unit",
+    "visible",
+    "window",
+]

@@ -1,0 +1,47 @@
+"""Settings of this app, read lazily from `settings.SHARED_STATE`, with their defaults and units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+
+class Conf:
+    """Typed look-ups; a missing setting has a default, so that a checkout just runs."""
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(settings, "SHARED_STATE", {}).get(name, default)
+
+    @property
+    def max_event_bytes(self) -> int:
+        """The largest JSON value of one event, in bytes."""
+        return int(self._get("MAX_EVENT_BYTES", 256 * 1024))
+
+    @property
+    def max_frame_bytes(self) -> int:
+        """The largest frame that a websocket client may send, in bytes."""
+        return int(self._get("MAX_FRAME_BYTES", 64 * 1024))
+
+    @property
+    def batch_size(self) -> int:
+        """How many units the writer puts into one transaction at the most."""
+        return int(self._get("BATCH_SIZE", 256))
+
+    @property
+    def socket_queue(self) -> int:
+        """How many frames may wait for one socket before it is told to catch up from its cursor."""
+        return int(self._get("SOCKET_QUEUE", 256))
+
+    @property
+    def poll_seconds(self) -> float:
+        """How often a process looks for what a lost hint did not tell it, in seconds."""
+        return float(self._get("POLL_SECONDS", 2.0))
+
+    @property
+    def catch_up_limit(self) -> int:
+        """How many missed events are replayed to a socket; beyond that the page is fetched anew."""
+        return int(self._get("CATCH_UP_LIMIT", 500))
+
+
+conf = Conf()

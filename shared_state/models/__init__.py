@@ -1,0 +1,8 @@
+"""The tables: streams, their events, and the rows folded from them."""
+
+from shared_state.models.event import EventRecord
+from shared_state.models.grant import Grant
+from shared_state.models.row import RowRecord
+from shared_state.models.stream import Stream
+
+__all__ = ["EventRecord", "Grant", "RowRecord", "Stream"]

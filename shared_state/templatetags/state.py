@@ -1,0 +1,98 @@
+"""Filters for what streams hold: markdown, JSON, times and principals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+
+from shared_state import markdown as markdown_renderer
+from shared_state.dom import dom_id as make_dom_id
+
+register = template.Library()
+
+
+@register.filter
+def markdown(text: str | None) -> SafeString:
+    """A text in markdown as safe HTML."""
+    return mark_safe(markdown_renderer.render(text or ""))  # noqa: S308  sanitised by an allow-list
+
+
+@register.simple_tag
+def dom_id(kind: str, *parts: object) -> str:
+    """The id of an element; see `shared_state.dom`."""
+    return make_dom_id(kind, *parts)
+
+
+@register.filter
+def pretty_json(value: Any) -> str:
+    """JSON as people read it; a text that is JSON counts as what it says."""
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return str(value)
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+
+
+@register.filter
+def compact_json(value: Any) -> str:
+    """A value in one line: a text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else str(orjson.dumps(value, default=str), "utf-8")
+
+
+@register.simple_tag
+def moment(value: str | datetime | None) -> SafeString:
+    """A time. The script says how long ago that was, and the reader's own clock in the title."""
+    when = as_datetime(value)
+    if when is None:
+        return SafeString("")
+    return format_html(
+        '<time datetime="{}" data-ago>{}</time>',
+        when.isoformat(timespec="milliseconds"),
+        when.strftime("%-d %b %H:%M"),
+    )
+
+
+def as_datetime(value: str | datetime | None) -> datetime | None:
+    """A time from either form; nothing from what is not one."""
+    if isinstance(value, datetime) or not value:
+        return value or None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+@register.filter
+def principal_name(text: str | None) -> str:
+    """What a page calls a principal: `user:ada` is ada, `agent:/worker/x` is worker/x."""
+    kind, _, name = (text or "").partition(":")
+    return name.removeprefix("/") if kind == "agent" else name or kind
+
+
+@register.filter
+def agent_url(text: str | None) -> str:
+    """The address of the page of an agent that is a principal; empty for anybody else."""
+    kind, _, name = (text or "").partition(":")
+    return f"{name}/" if kind == "agent" and name.startswith("/") else ""
+
+
+@register.simple_tag
+def tool_call_url(writer: str, tool_call: str) -> str:
+    """Where to see the tool call that wrote something; the agent's page if it was no tool."""
+    page = agent_url(writer)
+    return f"{page}#{make_dom_id('tool', tool_call)}" if page and tool_call else page
+
+
+@register.simple_tag
+def with_query(name: str, *args: object, **query: object) -> str:
+    """The address of a view with a query, without what is empty."""
+    kept = {key: str(value) for key, value in query.items() if value not in (None, "")}
+    return reverse(name, args=args) + (f"?{urlencode(kept)}" if kept else "")

@@ -1,0 +1,12 @@
+"""Addresses of the pages about shared state."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from shared_state import views
+
+urlpatterns = [
+    path("shared/", views.shared_list, name="shared-list"),
+    path("shared/<path:id>/", views.shared, name="shared"),
+]
