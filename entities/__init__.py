@@ -1,0 +1,1 @@
+"""Durable, addressable agents on top of `shared_state`."""

@@ -1,0 +1,107 @@
+"""Tool calls: each runs once; what it changes here and its result become visible in one unit.
+
+A call that was cut off after it began is run again only if its tool says that this does no harm; otherwise
+the model is told that nobody knows. Effects on our own database need no such promise: they are staged, and
+committed with the result or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from entities import log
+from entities.context import Scope, Session
+from entities.exceptions import EntitiesError
+from entities.tool import Tool, ToolResult
+from shared_state.api import Row, SharedStateError, StaleEpoch, Unit
+
+logger = structlog.get_logger(__name__)
+UNKNOWN_OUTCOME = (
+    "The process stopped while this tool ran; whether it took effect is not known. "
+    "Check before you try again."
+)  # fmt: skip
+
+
+async def run_calls(session: Session, run: str, rows: Sequence[Row], tools: Mapping[str, Tool]) -> bool:
+    """Run the calls that have no result yet, side by side. Returns whether one asked to end the run."""
+    pending = [row for row in rows if row.value["status"] not in ("completed", "failed")]
+    ended = await asyncio.gather(*(_run_call(session, run, row, tools) for row in pending))
+    return any(ended) or any(row.value.get("terminate") for row in rows)
+
+
+async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, Tool]) -> bool:
+    tool = tools.get(row.value["tool_name"])
+    if tool is None:
+        known = ", ".join(sorted(tools)) or "none"
+        await _fail(session, run, row, f"There is no tool {row.value['tool_name']!r}; there are {known}.")
+        return False
+    if row.value["status"] == "executing" and not tool.retry_safe:
+        await _fail(session, run, row, UNKNOWN_OUTCOME)
+        return False
+    started = log.iso(timezone.now())
+    value = {**row.value, "status": "executing", "started_at": started}
+    if row.value["status"] != "executing":
+        await session.append([log.new("tool_call", row.key, value, "update")], run)
+    return await _execute(session, run, row.key, value, tool)
+
+
+async def _execute(session: Session, run: str, key: str, value: dict[str, Any], tool: Tool) -> bool:
+    scope = Scope(key, run, key, atomic=True)
+    clock = time.monotonic()
+    token = session.enter(scope)
+    try:
+        result = await tool.call(value["args"] or {})
+    except StaleEpoch:
+        raise
+    except Exception as error:  # noqa: BLE001  a tool is foreign code: the model hears what it raises
+        session.leave(token)
+        if not isinstance(error, EntitiesError | SharedStateError):
+            logger.info("tool_failed", tool=tool.name, error=repr(error))
+        await _fail(session, run, key, _said(error), value, clock)
+        return False
+    session.leave(token)
+    done = {**value, **_outcome(result), "status": "completed", **_ended(clock)}
+
+    def finish(unit: Unit) -> None:
+        unit.append(session.stream, [log.new("tool_call", key, done, "update")])
+
+    try:
+        await session.commit(scope, finish)
+    except StaleEpoch:
+        raise
+    except (
+        EntitiesError,
+        SharedStateError,
+    ) as error:  # somebody else changed it between rehearsal and commit
+        await _fail(session, run, key, _said(error), value, clock)
+        return False
+    return result.terminate
+
+
+def _outcome(result: ToolResult) -> dict[str, Any]:
+    return {"result": result.content, "details": result.details, "terminate": result.terminate}
+
+
+def _ended(clock: float) -> dict[str, Any]:
+    return {"ended_at": log.iso(timezone.now()), "duration_ms": round((time.monotonic() - clock) * 1000)}
+
+
+def _said(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, EntitiesError | SharedStateError) else f"{type(error).__name__}: {text}"
+
+
+async def _fail(
+    session: Session, run: str, row: Row | str, message: str,
+    value: dict[str, Any] | None = None, clock: float | None = None,
+) -> None:  # fmt: skip
+    key = row if isinstance(row, str) else row.key
+    known = value if value is not None else dict(row.value) if isinstance(row, Row) else {}
+    failed = {**known, "status": "failed", "error": message, **_ended(clock or time.monotonic())}
+    await session.append([log.new("tool_call", key, failed, "update")], run)

@@ -1,0 +1,213 @@
+"""The agent loop: think, call tools, think again, until the model has nothing left to do.
+
+The log is its only memory. Each round reads what is there and does what is missing: so a run that was cut off
+at any point goes on by running the same code again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from entities import log
+from entities.agent import rundata
+from entities.agent.calls import run_calls
+from entities.agent.messages import Message, ModelRequest, Response, ToolSpec
+from entities.agent.model import ModelError, Provider, StepDone
+from entities.agent.providers import get_provider
+from entities.agent.providers.offline_turn import find_script
+from entities.agent.providers.scripted import ScriptedProvider
+from entities.agent.recorder import StepRecorder
+from entities.agent.rundata import RunData
+from entities.conf import conf
+from entities.context import AgentConfig, AgentResult, HandlerContext, Session
+from entities.exceptions import RunAborted, RunFailed
+from entities.tool import Tool, index_tools
+from shared_state.api import NewEvent, in_thread
+
+
+@dataclass
+class _Run:
+    """A run in progress."""
+
+    context: HandlerContext
+    session: Session
+    config: AgentConfig
+    key: str
+    input: str | None
+    provider: Provider
+    tools: Mapping[str, Tool]
+    data: RunData
+
+    async def reload(self) -> None:
+        """Read the run's own rows again."""
+        self.data = await in_thread(rundata.load, self.session.stream, self.key, self.data.before)
+
+
+async def run_agent(context: HandlerContext, config: AgentConfig, input: str | None) -> AgentResult:
+    """Run the loop for a handler. Raises `RunFailed`, `RunAborted`, `ModelUnavailable` and `StaleEpoch`."""
+    session, key = context.session, context.next_run()
+    data = await in_thread(rundata.load, session.stream, key)
+    provider = (
+        ScriptedProvider(config.test_responses) if config.test_responses is not None else get_provider()
+    )
+    run = _Run(context, session, config, key, input, provider, index_tools(config.tools), data)
+    if data.is_open:
+        await _begin(run)
+        try:
+            reason = await _rounds(run)
+        except ModelError as error:
+            await _failed(run, error)
+            raise
+        except asyncio.CancelledError:
+            if not context.signal.is_set():
+                raise  # the worker stops, or lost its lease: the run goes on elsewhere
+            await _end(run, "aborted", "Stopped.")
+            raise RunAborted from None
+        await _finish(run, reason)
+    _require_end(run)
+    return _result(run)
+
+
+def _require_end(run: _Run) -> None:
+    """Raise again what was raised when this run failed, if the handler comes by a second time."""
+    ended = run.data.run.value if run.data.run is not None else {"status": "failed", "finish_reason": "lost"}
+    if ended["finish_reason"] == "aborted":
+        raise RunAborted
+    if ended["status"] == "failed":
+        raise RunFailed(f"Run {run.key} failed: {ended['finish_reason']}.")
+
+
+async def _begin(run: _Run) -> None:
+    known = run.data.run
+    if known is not None and known.value["status"] == "started":
+        return
+    if known is not None:  # it was given up, and its wake retried by hand
+        again = {**known.value, "status": "started", "finish_reason": None, "ended_at": None}
+        await run.session.append([log.new("run", run.key, again, "update")], run.key)
+        await run.reload()
+        return
+    started = {
+        "status": "started", "wake": run.session.claimed.key, "provider": run.provider.name,
+        "started_at": log.iso(timezone.now()),
+    }  # fmt: skip
+    await run.session.append([log.new("run", run.key, started)], run.key)
+    await run.reload()
+
+
+async def _rounds(run: _Run) -> str:
+    """Steps until the model is done. Returns why it ended."""
+    for number in range(1, run.config.max_steps + 1):
+        step = run.data.step(number)
+        if step is None or step.value["status"] != "completed":
+            await _think(run, number)
+            await run.reload()
+            step = run.data.step(number)
+        if step is None:
+            raise RunFailed(f"Step {number} of run {run.key} was not written.")
+        calls = run.data.calls(number)
+        terminate = await run_calls(run.session, run.key, calls, run.tools)
+        if calls:
+            await run.reload()
+        if run.config.on_step_end is not None:
+            await run.config.on_step_end(dict(step.value))
+        if terminate:
+            return "terminated"
+        if not calls and step.value["finish_reason"] != "pause":
+            return str(step.value["finish_reason"])
+    return "max_steps"
+
+
+async def _think(run: _Run, number: int) -> Response:
+    """One model call, written down as it happens."""
+    messages = await in_thread(run.data.messages, run.session, run.input)
+    request = _request(run, number, messages)
+    recording = StepRecorder(run.session, run.key, number, run.data.leftovers(number))
+    async with recording as recorder, aclosing(run.provider.stream(request)) as stream:
+        async for event in stream:
+            if isinstance(event, StepDone):
+                await recorder.complete(event.response)
+                return event.response
+            recorder.take(event)
+    raise ModelError("The model's answer ended without an end.")
+
+
+def _request(run: _Run, number: int, messages: tuple[Message, ...]) -> ModelRequest:
+    config, entity = run.config, run.session.entity
+    return ModelRequest(
+        model=config.model or conf.model,
+        system=config.system_prompt,
+        messages=messages,
+        tools=tuple(ToolSpec(**tool.spec()) for tool in run.tools.values()),
+        max_tokens=config.max_tokens,
+        thinking=config.thinking,
+        timeout=config.timeout,
+        max_retries=config.max_retries,
+        seed=f"{entity.url}/{run.key}/{number}",
+        script=config.script or (entity.type if find_script(entity.type) else ""),
+        context={"args": entity.args, "url": entity.url, "now": log.iso(timezone.now())},
+    )
+
+
+async def _finish(run: _Run, reason: str) -> None:
+    if run.data.run is None:
+        raise RunFailed(f"Run {run.key} was not begun.")
+    ended = {
+        **run.data.run.value,
+        "status": "completed",
+        "finish_reason": reason,
+        "ended_at": log.iso(timezone.now()),
+    }
+    events = [*_notes(run, reason), log.new("run", run.key, ended, "update")]
+    await run.session.append(events, run.key)
+    await run.reload()
+
+
+def _notes(run: _Run, reason: str) -> list[NewEvent]:
+    """What people should know of an end that is not the model's own."""
+    said = {
+        "refusal": "The model declined to answer.",
+        "max_tokens": f"The answer was cut at {run.config.max_tokens:,} tokens.",
+        "max_steps": f"The run was ended after {run.config.max_steps} steps.",
+    }.get(reason)
+    if said is None:
+        return []
+    value = {"error_code": reason, "message": said, "run_id": run.key, "timestamp": log.iso(timezone.now())}
+    return [log.new("error", f"{run.key}-{reason}", value)]
+
+
+async def _failed(run: _Run, error: ModelError) -> None:
+    """Write down that the model could not be used. Raises `RunFailed` if trying again would not help."""
+    if not error.retryable:
+        await _end(run, error.code, str(error))
+        raise RunFailed(str(error)) from error
+    attempt = run.session.claimed.wake.attempts
+    now = log.iso(timezone.now())
+    value: dict[str, Any] = {
+        "error_code": error.code, "message": str(error), "run_id": run.key, "timestamp": now
+    }  # fmt: skip
+    await run.session.append(
+        [log.new("error", f"{run.key}-{error.code}-{attempt}", value, "upsert")], run.key
+    )
+
+
+async def _end(run: _Run, code: str, message: str) -> None:
+    """End the run here and now, as failed."""
+    await run.reload()
+    now = log.iso(timezone.now())
+    events = await in_thread(rundata.closing, run.session.stream, run.data, code, message, now)
+    await run.session.append(events, run.key)
+    await run.reload()
+
+
+def _result(run: _Run) -> AgentResult:
+    data = run.data
+    texts = [row.value["content"] for row in data.own if row.type == "text" and row.value.get("content")]
+    calls = [dict(row.value) for row in data.own if row.type == "tool_call"]
+    reason = data.run.value["finish_reason"] if data.run else ""
+    return AgentResult(data.key, "\n\n".join(texts), calls, rundata.usage(data), reason or "")

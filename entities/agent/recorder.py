@@ -1,0 +1,186 @@
+"""One step of a model, written down while it happens.
+
+Deltas are appended in batches, at most `conf.deltas_per_second` a second for a step, while the model goes on
+speaking. The end of a step is one append: the whole texts, the tool calls' arguments, the usage. So a step is
+either complete, with its cost counted once, or it never happened and is said again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from django.utils import timezone
+
+from entities import log
+from entities.agent.messages import Block, Response, Text, Thinking, ToolCall
+from entities.agent.model import BlockDelta, BlockStarted, ModelEvent
+from entities.conf import conf
+from entities.context import Session
+from shared_state.api import NewEvent
+
+_KINDS = {"text": "text", "thinking": "reasoning", "tool_call": "tool_call"}
+_DELTAS = {
+    "text": ("text_delta", "text_id"),
+    "reasoning": ("reasoning_delta", "reasoning_id"),
+    "tool_call": ("tool_call_delta", "tool_call_id"),
+}
+
+
+@dataclass
+class _Open:
+    """A block on its way."""
+
+    key: str
+    type: str
+    value: dict[str, Any]
+    written: bool = False
+    waiting: str = ""
+    length: int = 0
+    deltas: int = 0
+
+
+class StepRecorder:
+    """Use as `async with`: it starts writing at once, and stops when the block is left."""
+
+    def __init__(self, session: Session, run: str, number: int, first: list[NewEvent]) -> None:
+        self._session = session
+        self._run = run
+        self._step = f"{run}-s{number}"
+        self._number = number
+        self._started = timezone.now()
+        self._blocks: dict[int, _Open] = {}
+        self._queue: list[NewEvent] = [*first, self._step_event("insert", {"status": "started"})]
+        self._dirty = asyncio.Event()
+        self._dirty.set()
+        self._over = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._writing = asyncio.create_task(self._write_on())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    def take(self, event: ModelEvent) -> None:
+        """Note what happened. Raises what writing it down raised (`StaleEpoch`, for one)."""
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+        if isinstance(event, BlockStarted):
+            self._open(event)
+        elif isinstance(event, BlockDelta):
+            self._blocks[event.index].waiting += event.delta
+            self._dirty.set()
+
+    async def complete(self, response: Response) -> None:
+        """Write the end of the step, all in one append."""
+        await self._stop()
+        now = timezone.now()
+        events = self._collect()
+        for index, block in enumerate(response.blocks):
+            events += self._whole(index, block, log.iso(now))
+        usage = response.usage
+        ended = {
+            "status": "completed", "finish_reason": response.finish_reason,
+            "model_provider": response.provider, "model_id": response.model,
+            "duration_ms": round((now - self._started).total_seconds() * 1000),
+            "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens,
+            "cost_usd": response.cost_usd, "ended_at": log.iso(now),
+        }  # fmt: skip
+        events.append(self._step_event("update", ended))
+        await self._session.append(events, self._run)
+
+    def _open(self, event: BlockStarted) -> None:
+        value: dict[str, Any] = {"run_id": self._run, "started_at": log.iso(timezone.now())}
+        if event.kind == "tool_call":
+            value |= {
+                "step": self._step, "tool_call_id": event.tool_call_id, "tool_name": event.tool_name,
+                "status": "started",
+            }  # fmt: skip
+            self._dirty.set()
+        else:
+            value["status"] = "streaming"
+        self._blocks[event.index] = _Open(f"{self._step}-b{event.index}", _KINDS[event.kind], value)
+
+    async def _write_on(self) -> None:
+        """Append what came in, then wait a little, so that the next append carries more."""
+        while not self._over.is_set():
+            await self._dirty.wait()
+            self._dirty.clear()
+            events = self._collect()
+            if events:
+                await self._session.append(events, self._run)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), 1 / conf.deltas_per_second)
+
+    def _collect(self) -> list[NewEvent]:
+        events, self._queue = self._queue, []
+        for block in self._blocks.values():
+            if not block.written and (block.waiting or block.type == "tool_call"):
+                events.append(log.new(block.type, block.key, block.value))
+                block.written = True
+            if block.waiting:
+                events.append(_delta(block, self._run))
+        return events
+
+    async def _stop(self) -> None:
+        """End the writing. An append under way is waited for: what comes next may depend on it."""
+        task, self._writing = self._writing, None
+        if task is not None:
+            self._over.set()
+            self._dirty.set()
+            await asyncio.shield(task)
+
+    def _whole(self, index: int, block: Block, now: str) -> list[NewEvent]:
+        """The completed row of a block."""
+        known = self._blocks.get(index)
+        if known is None:
+            self._open(BlockStarted(index, *_described(block)))
+            known = self._blocks[index]
+        value = {**known.value, "ended_at": now}
+        if isinstance(block, Text):
+            value |= {"status": "completed", "content": block.text}
+        elif isinstance(block, Thinking):
+            value |= {
+                "status": "completed", "content": block.text, "signature": block.signature or None,
+                "encrypted": block.redacted or None,
+            }  # fmt: skip
+        elif isinstance(block, ToolCall):
+            value["args"] = dict(block.arguments)
+            value["status"] = "args_complete"
+            del value["ended_at"]
+            if block.invalid:
+                value |= {
+                    "status": "failed",
+                    "error": f"The arguments were not a JSON object: {block.invalid[:500]}",
+                }
+        return [log.new(known.type, known.key, value, "update" if known.written else "insert")]
+
+    def _step_event(self, operation: str, value: dict[str, Any]) -> NewEvent:
+        started = {"run_id": self._run, "step_number": self._number, "started_at": log.iso(self._started)}
+        return log.new(
+            "step", self._step, {**started, **value}, "upsert" if operation == "insert" else operation
+        )
+
+
+def _delta(block: _Open, run: str) -> NewEvent:
+    type, reference = _DELTAS[block.type]
+    value = {reference: block.key, "run_id": run, "delta": block.waiting, "start": block.length}
+    event = log.new(type, f"{block.key}-d{block.deltas}", value)
+    block.length += len(block.waiting)
+    block.deltas += 1
+    block.waiting = ""
+    return event
+
+
+def _described(block: Block) -> tuple[Any, str, str]:
+    if isinstance(block, ToolCall):
+        return "tool_call", block.id, block.name
+    return ("thinking" if isinstance(block, Thinking) else "text"), "", ""

@@ -1,0 +1,183 @@
+"""The front door: what views, consumers, admin, commands and `agents.py` files import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from entities import control, inbox, spawning, wake
+from entities.exceptions import (
+    EntitiesError,
+    EntityExists,
+    EntityNotFound,
+    EntityStopped,
+    InvalidInput,
+    RegistryError,
+    RunFailed,
+    ToolError,
+    TypeAlreadyDefined,
+    UnknownType,
+)
+from entities.models import Entity, Wake
+from entities.registry import registry
+from entities.sources import Change, RunFinished, db, entity
+from entities.tool import Tool, ToolResult, tool
+from shared_state.api import (
+    AccessDenied,
+    Collection,
+    Event,
+    Origin,
+    Principal,
+    SharedStateSchema,
+    VersionConflict,
+    in_thread,
+    may,
+    require,
+    submit,
+    unit,
+)
+
+__all__ = [
+    "AccessDenied",
+    "Change",
+    "Collection",
+    "EntitiesError",
+    "EntityExists",
+    "EntityNotFound",
+    "EntityStopped",
+    "InvalidInput",
+    "NewEntity",
+    "RegistryError",
+    "RunFailed",
+    "RunFinished",
+    "SharedStateSchema",
+    "Tool",
+    "ToolError",
+    "ToolResult",
+    "TypeAlreadyDefined",
+    "UnknownType",
+    "VersionConflict",
+    "db",
+    "deliver",
+    "deliver_now",
+    "entity",
+    "get_entity",
+    "registry",
+    "release_lease",
+    "retry_parked",
+    "signal",
+    "signal_now",
+    "spawn",
+    "spawn_now",
+    "tool",
+    "wake_now",
+]
+
+
+@dataclass(frozen=True)
+class NewEntity:
+    """What a person asks for when they make an entity."""
+
+    type: str
+    slug: str
+    args: Mapping[str, Any] | None = None
+    message: Any = None
+    title: str = ""
+
+
+def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
+    """The entity at an address, if the principal may do `verb` to it.
+
+    Raises `EntityNotFound`, also when it may not even be read: strangers learn nothing. Raises
+    `AccessDenied` when it may be read but not that.
+    """
+    known = Entity.objects.filter(url=url).select_related("stream", "parent")
+    found = None if "\x00" in url else known.first()
+    if found is None or not may(principal, "read", found.stream):
+        raise EntityNotFound(f"There is no agent at {url}.")
+    if verb != "read":
+        require(principal, verb, found.stream)
+    return found
+
+
+def spawn_now(principal: Principal, new: NewEntity) -> Entity:
+    """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
+    birth = _birth(principal, new)
+    return unit(lambda u: spawning.spawn(u, birth), origin=Origin(birth.creator))
+
+
+def _birth(principal: Principal, new: NewEntity) -> spawning.Birth:
+    who = str(principal)
+    return spawning.Birth(
+        type=new.type,
+        slug=new.slug,
+        owner=who,
+        creator=who,
+        args=new.args,
+        message=new.message,
+        title=new.title,
+    )
+
+
+def deliver_now(
+    principal: Principal, url: str, payload: Any, *, key: str = "", message_type: str = ""
+) -> Event:
+    """Send a message. Sending again with the same key changes nothing.
+
+    Raises `EntityNotFound`, `AccessDenied`, `EntityStopped`, `InvalidInput`.
+    """
+    found = get_entity(principal, url, "write")
+    return unit(
+        lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
+        origin=Origin(str(principal)),
+    )
+
+
+def signal_now(principal: Principal, url: str, name: str, *, reason: str = "") -> str:
+    """Send a signal; `SIGINT` stops the present run. Returns the outcome. Raises as `deliver_now`."""
+    found = get_entity(principal, url, "signal")
+    who = str(principal)
+    return unit(lambda u: control.signal(u, found, name, who, reason), origin=Origin(who))
+
+
+async def spawn(principal: Principal, new: NewEntity) -> Entity:
+    """`spawn_now` for async callers."""
+    birth = _birth(principal, new)
+    return await submit(lambda u: spawning.spawn(u, birth), origin=Origin(birth.creator))
+
+
+async def deliver(
+    principal: Principal, url: str, payload: Any, *, key: str = "", message_type: str = ""
+) -> Event:
+    """`deliver_now` for async callers: one read in a thread, one unit."""
+    found = await in_thread(get_entity, principal, url, "write")
+    return await submit(
+        lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
+        origin=Origin(str(principal)),
+    )
+
+
+async def signal(principal: Principal, url: str, name: str, *, reason: str = "") -> str:
+    """`signal_now` for async callers."""
+    found = await in_thread(get_entity, principal, url, "signal")
+    who = str(principal)
+    return await submit(lambda u: control.signal(u, found, name, who, reason), origin=Origin(who))
+
+
+def wake_now(principal: Principal, found: Entity) -> None:
+    """Wake an entity by hand. Raises `AccessDenied`."""
+    require(principal, "manage", found.stream)
+    unit(lambda u: wake.request_manual(u, found, str(principal)), origin=Origin(str(principal)))
+
+
+def release_lease(principal: Principal, found: Entity) -> bool:
+    """Take an entity's lease from its worker. Raises `AccessDenied`."""
+    require(principal, "manage", found.stream)
+    return unit(lambda u: control.release_lease(u, found), origin=Origin(str(principal)))
+
+
+def retry_parked(principal: Principal, parked: Wake) -> bool:
+    """Retry a parked wake. Raises `AccessDenied`."""
+    require(principal, "manage", parked.entity.stream)
+    return unit(lambda u: control.retry_parked(u, parked), origin=Origin(str(principal)))

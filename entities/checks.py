@@ -1,0 +1,75 @@
+"""System checks: a fault in the settings is said at the start, with an id that stays.
+
+entities.E001  ENTITIES is not a mapping
+entities.E002  it has a key that is unknown
+entities.E003  a value is of the wrong kind
+entities.E004  a value must be more than zero
+entities.E005  there is no such model provider
+entities.W006  the provider has no key
+entities.E007  a message may be larger than the event that holds it
+entities.E008  a board that a type declares shows a collection that the type does not have
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as Caution
+
+from entities.conf import conf
+from entities.registry import registry
+from shared_state.checks import faults_of
+from shared_state.conf import conf as streams
+
+PROVIDERS = ("anthropic", "offline")
+ENVELOPE = 4096
+"""How many bytes of an event are not the message."""
+
+
+@register
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """The mapping ENTITIES, and what its values mean together."""
+    faults = faults_of("entities", "ENTITIES", conf, may_be_zero=("OFFLINE_WORDS_PER_SECOND",))
+    return faults or [*_provider_faults(), *_size_faults()]
+
+
+def _provider_faults() -> list[CheckMessage]:
+    if conf.provider not in PROVIDERS:
+        message = f"ENTITIES['PROVIDER'] is {conf.provider!r}; there are {' and '.join(PROVIDERS)}."
+        return [Error(message, id="entities.E005")]
+    if conf.provider == "anthropic" and not (conf.anthropic_api_key or conf.anthropic_base_url):
+        return [
+            Caution(
+                "The Anthropic provider is chosen and there is no key: every run will fail.",
+                hint="Set ANTHROPIC_API_KEY, or AGENTS_PROVIDER=offline.",
+                id="entities.W006",
+            )
+        ]
+    return []
+
+
+def _size_faults() -> list[CheckMessage]:
+    if faults_of("shared_state", "SHARED_STATE", streams):
+        return []  # said there
+    room = streams.max_event_bytes - ENVELOPE
+    if conf.max_message_bytes <= room:
+        return []
+    message = f"ENTITIES['MAX_MESSAGE_BYTES'] is {conf.max_message_bytes:,}; an event has room for {room:,}."
+    return [Error(message, hint="Raise SHARED_STATE['MAX_EVENT_BYTES'] too.", id="entities.E007")]
+
+
+@register
+def check_views(**kwargs: Any) -> list[CheckMessage]:
+    """The view hints of the registered types."""
+    return [
+        Error(
+            f"{found.name}: its board reads the collection {name!r}, which it does not have.",
+            hint=f"Its state has {', '.join(found.state) or 'no collections'}.",
+            obj=found.place,
+            id="entities.E008",
+        )
+        for found in registry.all()
+        for view in found.views
+        if (name := (view.get("status") or {}).get("collection")) and name not in found.state
+    ]

@@ -1,0 +1,70 @@
+"""Work that is published as a run without a model, so that observers hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+from django.utils import timezone
+
+from entities import log
+from entities.context.session import Session
+from shared_state.api import NewEvent
+
+
+class RunHandle:
+    """A run in the making. Leaving an `async with` ends it: completed, or failed with what was raised."""
+
+    def __init__(self, session: Session, key: str) -> None:
+        self._session = session
+        self.key = key
+        self._texts: list[str] = []
+        self._started = log.iso(timezone.now())
+        self._ended = False
+
+    def attach_response(self, text: str) -> None:
+        """What the run says; observers get it as its response."""
+        self._texts.append(text)
+
+    async def end(
+        self, status: Literal["completed", "failed"] = "completed", *, reason: str | None = None
+    ) -> None:
+        """Publish the run. A second call changes nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        wake, now = self._session.claimed.key, log.iso(timezone.now())
+        started = {"status": "started", "wake": wake, "started_at": self._started}
+        ended = {**started, "status": status, "finish_reason": reason or status, "ended_at": now}
+        # If the wake was given up before it came so far, there is a failed run to take over.
+        events = [self._event("run", self.key, started, "upsert")]
+        for number, text in enumerate(self._texts):
+            said = {
+                "run_id": self.key, "status": "completed", "content": text, "started_at": now, "ended_at": now
+            }  # fmt: skip
+            events.append(self._event("text", f"{self.key}-s1-b{number}", said, "insert"))
+        if status == "failed":
+            error = {
+                "error_code": "run_failed",
+                "message": reason or "failed",
+                "run_id": self.key,
+                "timestamp": now,
+            }
+            events.append(self._event("error", f"{self.key}-error", error, "insert"))
+        events.append(self._event("run", self.key, ended, "update"))
+        await self._session.change(lambda unit: unit.append(self._session.stream, events))
+
+    def _event(self, type: str, key: str, value: Mapping[str, object], operation: str) -> NewEvent:
+        return log.new(type, key, dict(value), operation, client_key=f"{type}:{key}:{operation}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            await self.end("failed", reason=f"{type(error).__name__}: {error}")
+        elif error is None:
+            await self.end()

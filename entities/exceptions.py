@@ -1,0 +1,68 @@
+"""Everything that `entities` raises, as one tree. A class's docstring is its default message.
+
+EntitiesError
+├── RegistryError            the definition of a type is wrong
+│   ├── TypeAlreadyDefined
+│   └── UnknownType
+├── InvalidInput             arguments or a message do not fit their schema
+├── EntityExists             the address is taken
+├── EntityNotFound           nobody there (or not for this principal)
+├── EntityStopped            the entity takes no more messages
+├── ToolError                a tool says what went wrong; the model sees the text
+├── RunFailed                the model cannot be used; the run says why
+├── RunAborted               the run was stopped by a signal
+└── WorkerDied               a wake that takes its workers down is given up
+"""
+
+from __future__ import annotations
+
+
+class EntitiesError(Exception):
+    """Something went wrong with an entity."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class RegistryError(EntitiesError):
+    """The definition of an entity type is wrong."""
+
+
+class TypeAlreadyDefined(RegistryError):
+    """This type is defined already."""
+
+
+class UnknownType(RegistryError):
+    """There is no such type: its app must be in INSTALLED_APPS, with the definition in agents.py."""
+
+
+class InvalidInput(EntitiesError):
+    """The input does not fit its schema."""
+
+
+class EntityExists(EntitiesError):
+    """There is an entity at this address already; choose another id."""
+
+
+class EntityNotFound(EntitiesError):
+    """There is no entity at this address."""
+
+
+class EntityStopped(EntitiesError):
+    """This entity was stopped and takes no more messages."""
+
+
+class ToolError(EntitiesError):
+    """The tool could not do it."""
+
+
+class RunFailed(EntitiesError):
+    """The model could not be used. The run says why; trying again would not help."""
+
+
+class RunAborted(EntitiesError):
+    """The run was stopped by a signal."""
+
+
+class WorkerDied(EntitiesError):
+    """Its worker died again and again while running it."""

@@ -1,0 +1,1 @@
+"""The types that ship: short, and meant to be copied."""

@@ -1,0 +1,64 @@
+"""Messages: checked, appended, and the wake asked for, in one unit."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from entities import directory, log, wake
+from entities.conf import conf
+from entities.exceptions import EntityStopped, InvalidInput, UnknownType
+from entities.models import Entity
+from entities.registry import registry, validated
+from shared_state.api import Event, Unit
+
+
+def check(entity: Entity, payload: Any, message_type: str) -> Any:
+    """The payload with its schema's defaults. Raises `InvalidInput`, `EntityStopped`."""
+    if directory.is_over(entity):
+        raise EntityStopped(f"{entity.url} was {entity.state} and takes no more messages.")
+    try:
+        size = len(orjson.dumps(payload))
+    except TypeError as error:
+        raise InvalidInput(f"A message must be JSON: {error}") from None
+    if size > conf.max_message_bytes:
+        raise InvalidInput(
+            f"The message is {size:,} bytes long; {conf.max_message_bytes:,} are allowed. Send less, "
+            "or put it into shared state."
+        )
+    if payload is None or (isinstance(payload, str) and not payload.strip()):
+        raise InvalidInput("The message is empty.")
+    try:
+        schemas = registry.get(entity.type).inbox_schemas
+    except UnknownType:  # its app was uninstalled; the message waits for it
+        schemas = {}
+    return validated(schemas.get(message_type), payload, f"message {message_type or 'text'}")
+
+
+def deliver(
+    unit: Unit, entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = ""
+) -> Event:
+    """Append a message to an entity's log and wake it. Sending again with the same key changes nothing.
+
+    Raises `InvalidInput` and `EntityStopped`.
+    """
+    if "\x00" in f"{key}{message_type}":
+        raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
+    payload = check(entity, payload, message_type)
+    key = key or uuid.uuid4().hex
+    value = {
+        "from": sender,
+        "payload": payload,
+        "message_type": message_type or None,
+        "timestamp": log.iso(unit.now),
+    }
+    message = log.new("inbox", key, value, client_key=f"inbox:{key}")
+    origin = replace(unit.origin, writer=sender)
+    event = unit.append(entity.stream_id, [message], origin=origin)[0]
+    if not event.repeated:
+        wake.request_inbox(unit, entity, sender, event.offset)
+        directory.touch(unit, entity)
+    return event

@@ -1,0 +1,7 @@
+"""Websocket addresses."""
+
+from django.urls import path
+
+from entities.consumers import AgentConsumer
+
+websocket_urlpatterns = [path("live/", AgentConsumer.as_asgi())]

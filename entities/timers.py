@@ -1,0 +1,34 @@
+"""Timers that are due become messages, in the unit that claims."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from django.db import connection
+
+from entities import inbox
+from entities.exceptions import EntityStopped, InvalidInput
+from entities.models import Timer
+from shared_state.api import Unit
+
+
+def deliver_due(unit: Unit, limit: int = 100) -> int:
+    """Deliver what is due. Returns how many timers there were; one whose receiver is gone is dropped."""
+    due = Timer.objects.filter(due_at__lte=unit.now).select_related("entity").order_by("due_at")
+    if connection.vendor == "postgresql":
+        due = due.select_for_update(skip_locked=True, of=("self",))
+    found = list(due[:limit])
+    for timer in found:
+        # Stopped meanwhile, or its schema changed: nobody is there to hear of it.
+        with suppress(EntityStopped, InvalidInput):
+            inbox.deliver(
+                unit,
+                timer.entity,
+                timer.sender,
+                timer.payload,
+                key=timer.key,
+                message_type=timer.message_type,
+            )
+    if found:
+        Timer.objects.filter(pk__in=[timer.pk for timer in found]).delete()
+    return len(found)

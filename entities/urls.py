@@ -1,0 +1,48 @@
+"""Addresses of the pages about agents. An agent's page is `/{type}/{id}/`, so those come last."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from entities import views
+from entities.registry import RESERVED
+
+
+class TypeConverter:
+    """The name of a type; names of the site's own pages are none."""
+
+    regex = rf"(?!(?:{'|'.join(sorted(RESERVED))})/)[a-z][a-z0-9_]{{0,62}}"
+
+    def to_python(self, value: str) -> str:
+        """As it stands in the address."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """As it is stored."""
+        return value
+
+
+class SlugConverter(TypeConverter):
+    """The id of an agent."""
+
+    regex = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}"
+
+
+register_converter(TypeConverter, "agent_type")
+register_converter(SlugConverter, "agent_id")
+
+urlpatterns = [
+    path("", views.agents, name="home"),
+    path("agents/", views.agents, name="agents"),
+    path("agents/status/", views.statuses, name="agents-status"),
+    path("agents/chat/", views.chat, name="agents-chat"),
+    path("agents/new/", views.new, name="agent-new"),
+    path("agents/new/<agent_type:type>/", views.new_of_type, name="agent-new"),
+    path("<agent_type:type>/<agent_id:slug>/", views.agent, name="agent"),
+    path("<agent_type:type>/<agent_id:slug>/earlier/", views.earlier, name="agent-earlier"),
+    path("<agent_type:type>/<agent_id:slug>/tool/", views.tool, name="agent-tool"),
+    path("<agent_type:type>/<agent_id:slug>/state/", views.state, name="agent-state"),
+    path("<agent_type:type>/<agent_id:slug>/events/", views.events, name="agent-events"),
+    path("<agent_type:type>/<agent_id:slug>/events/<int:offset>/", views.event, name="agent-event"),
+    path("<agent_type:type>/<agent_id:slug>/board/<int:number>/", views.board, name="agent-board"),
+]

@@ -1,0 +1,370 @@
+"""Wakes: asked for in the transaction of their cause, claimed with a lease, settled or given back.
+
+All functions run inside a unit. One handler at a time per entity: the lease is two columns of the entity,
+taken by a conditional update; its epoch is stored with the entity's stream, so that every write of a holder
+who lost it is refused (fencing, after Kleppmann's "How to do distributed locking").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from entities import directory, log
+from entities.conf import conf
+from entities.models import Entity, Subscription, Timer, Wake
+from shared_state.api import Fence, Unit
+from shared_state.models import RowRecord
+
+MAX_CHANGES = 100
+"""How many changes one wake lists; further ones only count."""
+MAX_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A wake that this worker may run, and the right to write while it does."""
+
+    wake: Wake
+    entity: Entity
+    fence: Fence
+
+    @property
+    def key(self) -> str:
+        """The wake's key in the entity's log."""
+        return f"w{self.wake.number}"
+
+
+# -- asking
+
+
+def request_inbox(unit: Unit, entity: Entity, source: str, offset: int) -> None:
+    """Wake an entity for a message at an offset. Messages that wait together are handled together."""
+    if not _unclaimed(entity=entity, reason=Wake.Reason.INBOX).exists():
+        _create(unit, entity, reason=Wake.Reason.INBOX, source=source, from_offset=offset, due_at=unit.now)
+    unit.nudge("wake")
+
+
+def request_finished(unit: Unit, subscription: Subscription, child: dict[str, Any]) -> None:
+    """Wake an observer for a finished run. Never merged: each finished child is one report."""
+    observer = subscription.observer
+    _create(
+        unit, observer, reason=Wake.Reason.RUN_FINISHED, source=subscription.source_url,
+        subscription=subscription, payload={"finished_child": child}, due_at=unit.now,
+    )  # fmt: skip
+    unit.nudge("wake")
+
+
+def request_change(unit: Unit, subscription: Subscription, changes: list[dict[str, Any]]) -> None:
+    """Wake an observer for changed rows, after its debounce; merged with the subscription's waiting wake."""
+    due = unit.now + timedelta(milliseconds=subscription.debounce_ms)
+    if not _merge_change(subscription, changes, due):
+        _create(
+            unit, subscription.observer, reason=Wake.Reason.CHANGE, source=subscription.source_url,
+            subscription=subscription, payload=_merged({}, changes), due_at=due,
+        )  # fmt: skip
+    unit.nudge("wake")
+
+
+def _merge_change(subscription: Subscription, changes: list[dict[str, Any]], due: datetime) -> bool:
+    """Add changes to the subscription's waiting wake, unless there is none, or it is claimed just now."""
+    waiting = _unclaimed(subscription=subscription).order_by("id")
+    if connection.vendor == "postgresql":
+        # Whoever has it locked is claiming it.
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    found = waiting.first()
+    if found is not None:
+        Wake.objects.filter(pk=found.pk).update(payload=_merged(found.payload, changes), due_at=due)
+    return found is not None
+
+
+def arm_timeout(unit: Unit, subscription: Subscription) -> None:
+    """Make sure that the observer wakes after the subscription's timeout even if nothing changes."""
+    if subscription.timeout_ms is None:
+        return
+    if not _unclaimed(subscription=subscription).exists():
+        _create(
+            unit, subscription.observer, reason=Wake.Reason.CHANGE, source=subscription.source_url,
+            subscription=subscription, payload={"timeout": True, "changes": []},
+            due_at=unit.now + timedelta(milliseconds=subscription.timeout_ms),
+        )  # fmt: skip
+        unit.nudge("wake")
+
+
+def forget(subscription: Subscription) -> None:
+    """Withdraw what a subscription that ends is still waiting for. Finished children are reported anyway."""
+    _unclaimed(subscription=subscription, reason=Wake.Reason.CHANGE).delete()
+
+
+def request_manual(unit: Unit, entity: Entity, source: str) -> None:
+    """Wake an entity because a person said so."""
+    _create(unit, entity, reason=Wake.Reason.MANUAL, source=source, due_at=unit.now)
+    unit.nudge("wake")
+
+
+def _unclaimed(**which: Any) -> QuerySet[Wake]:
+    """Wakes that more may be merged into: one that ran before keeps its range, whatever comes after."""
+    return Wake.objects.filter(state=Wake.State.PENDING, number__isnull=True, **which)
+
+
+def _create(unit: Unit, entity: Entity, **fields: Any) -> Wake:
+    return Wake.objects.create(entity=entity, created_at=unit.now, **fields)
+
+
+def _merged(payload: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, Any]:
+    listed = [*payload.get("changes", []), *changes]
+    count = payload.get("count", len(payload.get("changes", []))) + len(changes)
+    return {"timeout": False, "changes": listed[:MAX_CHANGES], "count": count}
+
+
+# -- claiming
+
+
+def recover(unit: Unit, *, dead_owners: Collection[str] = ()) -> int:
+    """Take back what dead workers held: leases that ended, or whose owner is known to be dead.
+
+    Returns how many entities were freed. Their wakes are due at once.
+    """
+    lost = Q(lease_expires_at__lte=unit.now)
+    if dead_owners:
+        lost |= Q(lease_expires_at__isnull=False, lease_owner__in=list(dead_owners))
+    freed = list(_locked(Entity.objects.filter(lost).select_related("stream")))
+    for entity in freed:
+        unit.change_stream(entity.stream_id, epoch=unit.stream(entity.stream_id).epoch + 1)
+        Wake.objects.filter(entity=entity, state=Wake.State.CLAIMED).update(state=Wake.State.PENDING)
+        directory.touch(unit, entity, lease_owner="", lease_expires_at=None)
+    if freed:
+        unit.nudge("wake")
+    return len(freed)
+
+
+def claim(unit: Unit, worker: str, limit: int) -> list[Claimed]:
+    """Take the leases of up to `limit` entities with due wakes, the longest due first.
+
+    On PostgreSQL, rows that another worker is claiming are passed over (`SKIP LOCKED`).
+    """
+    due = _claimable().filter(due_at__lte=unit.now).select_related("entity", "subscription")
+    due = due.order_by("due_at", "id")
+    taken: dict[int, Claimed] = {}
+    for wake in _locked(due, of=("self", "entity"))[:limit]:
+        if wake.entity_id not in taken:
+            taken[wake.entity_id] = _take(unit, wake, worker)
+    return list(taken.values())
+
+
+def _claimable() -> QuerySet[Wake]:
+    """Pending wakes of entities that nobody holds.
+
+    A wake that was begun (and put off, or cut off) goes before the others of its entity, however long it
+    waits for its next attempt: what happened first is handled first.
+    """
+    begun_before = Wake.objects.filter(
+        entity=OuterRef("entity"), state=Wake.State.PENDING,
+        number__lt=Coalesce(OuterRef("number"), Value(MAX_NUMBER)),
+    )  # fmt: skip
+    return Wake.objects.filter(
+        ~Exists(begun_before), state=Wake.State.PENDING, entity__lease_expires_at__isnull=True
+    ).exclude(entity__state__in=(Entity.State.STOPPED, Entity.State.KILLED, Entity.State.PAUSED))
+
+
+def _take(unit: Unit, wake: Wake, worker: str) -> Claimed:
+    entity = wake.entity
+    epoch = unit.stream(entity.stream_id).epoch + 1
+    unit.change_stream(entity.stream_id, epoch=epoch)
+    first = wake.number is None
+    if first:
+        entity.wake_count += 1
+        wake.number = entity.wake_count
+    entity.lease_owner = worker
+    entity.lease_expires_at = unit.now + timedelta(seconds=conf.lease_seconds)
+    if entity.state == Entity.State.SPAWNING:
+        entity.state = Entity.State.IDLE
+    entity.last_activity_at = unit.now
+    entity.save(update_fields=("wake_count", "lease_owner", "lease_expires_at", "state", "last_activity_at"))
+    wake.state, wake.attempts, wake.epoch, wake.claimed_at = (
+        Wake.State.CLAIMED,
+        wake.attempts + 1,
+        epoch,
+        unit.now,
+    )
+    claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch))
+    if wake.reason != Wake.Reason.INBOX:
+        _write_down(unit, claimed)
+    if first:
+        wake.to_offset = unit.stream(entity.stream_id).head + 1
+    wake.save(
+        update_fields=(
+            "number", "state", "attempts", "epoch", "claimed_at", "payload", "from_offset", "to_offset",
+        )
+    )  # fmt: skip
+    directory.announce(unit, entity)
+    return claimed
+
+
+def _write_down(unit: Unit, claimed: Claimed) -> None:
+    """The wake as an event of the entity's own log, once; with what the finished child said."""
+    wake, entity = claimed.wake, claimed.entity
+    if unit.row(entity.stream_id, "wake", claimed.key) is not None:
+        return
+    payload = dict(wake.payload)
+    if (child := payload.get("finished_child")) is not None:
+        payload["finished_child"] = _with_response(wake, child)
+        payload["other_children"] = _others(entity, child["url"])
+    wake.payload = payload
+    value = {
+        "source": wake.source, "reason": wake.reason, "timeout": payload.get("timeout", False),
+        "changes": payload.get("changes", []), "finished_child": payload.get("finished_child"),
+        "other_children": payload.get("other_children", []), "timestamp": log.iso(unit.now),
+    }  # fmt: skip
+    events = [log.new("wake", claimed.key, value)]
+    if child is not None:
+        events += [_child_status(known) for known in (child | {"status": "idle"}, *payload["other_children"])]
+    wake.from_offset = unit.append(entity.stream_id, events)[0].offset
+
+
+def _child_status(child: dict[str, Any]) -> Any:
+    value = {"entity_url": child["url"], "entity_type": child["type"], "status": child["status"]}
+    return log.new("child_status", child["url"], value, "upsert")
+
+
+def _with_response(wake: Wake, child: dict[str, Any]) -> dict[str, Any]:
+    """The texts of the finished run; it is over, so they do not change any more."""
+    if wake.subscription is None or not wake.subscription.include_response:
+        return child
+    of_child = RowRecord.objects.filter(stream=wake.subscription.source_id)
+    run = of_child.filter(type="run", key=child["run_id"]).first()
+    if run is None:
+        return child
+    texts = of_child.filter(created__gt=run.created, type="text", value__run_id=run.key)
+    said = [row.value["content"] for row in texts.order_by("created") if row.value.get("content")]
+    return {**child, "response": "\n\n".join(said)}
+
+
+def _others(entity: Entity, finished: str) -> list[dict[str, str]]:
+    siblings = entity.children.exclude(url=finished).order_by("id")[:MAX_CHANGES]
+    return [{"url": child.url, "type": child.type, "status": child.status} for child in siblings]
+
+
+def _locked(queryset: QuerySet[Any], of: Iterable[str] = ("self",)) -> QuerySet[Any]:
+    """Lock what is read, passing over what others hold. SQLite has one writer at a time anyway."""
+    if connection.vendor == "postgresql":
+        return queryset.select_for_update(skip_locked=True, of=tuple(of))
+    return queryset
+
+
+# -- holding and ending
+
+
+def renew(unit: Unit, worker: str, entities: Collection[int]) -> set[int]:
+    """Lengthen leases. Returns the entities that this worker still holds."""
+    held = Entity.objects.filter(pk__in=entities, lease_owner=worker, lease_expires_at__gt=unit.now)
+    kept = set(held.values_list("pk", flat=True))
+    until = unit.now + timedelta(seconds=conf.lease_seconds)
+    Entity.objects.filter(pk__in=kept).update(lease_expires_at=until)
+    return kept
+
+
+def interrupted(entities: Collection[int]) -> set[int]:
+    """Those whose present run was asked to stop; covers a lost hint."""
+    asked = Entity.objects.filter(pk__in=entities, interrupt_epoch__gt=0, interrupt_epoch=F("stream__epoch"))
+    return set(asked.values_list("pk", flat=True))
+
+
+def settle(unit: Unit, claimed: Claimed) -> None:
+    """The handler is done: the wake is done, the messages it covers are processed, the lease is free."""
+    _mark_processed(unit, claimed)
+    Wake.objects.filter(pk=claimed.wake.pk).update(state=Wake.State.DONE, settled_at=unit.now, error="")
+    _release(unit, claimed.entity, state=_rested(claimed.entity))
+
+
+def hand_back(unit: Unit, claimed: Claimed) -> None:
+    """The worker is stopping: the wake is due again, at once, and this attempt does not count."""
+    wake = Wake.objects.filter(pk=claimed.wake.pk)
+    wake.update(state=Wake.State.PENDING, attempts=F("attempts") - 1)
+    _release(unit, claimed.entity)
+
+
+def fail(unit: Unit, claimed: Claimed, message: str, *, not_before: float = 0.0) -> datetime | None:
+    """The handler raised: again after a while, growing fourfold; after the last attempt the wake is parked.
+
+    `not_before` is the least wait in seconds, as a model's provider may ask for. Returns when it will be
+    tried again, or `None` if it was parked.
+    """
+    wake = claimed.wake
+    if wake.attempts >= conf.max_attempts:
+        park(unit, claimed.entity, wake, message)
+        _release(unit, claimed.entity, state=Entity.State.ERROR)
+        return None
+    pause = max(conf.retry_seconds * 4 ** (wake.attempts - 1), not_before)
+    due: datetime = unit.now + timedelta(seconds=pause)
+    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PENDING, due_at=due, error=message)
+    _release(unit, claimed.entity)
+    return due
+
+
+def park(unit: Unit, entity: Entity, wake: Wake, message: str) -> None:
+    """Give up on a wake until somebody retries it; say so in the log."""
+    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PARKED, error=message, settled_at=unit.now)
+    Entity.objects.filter(pk=entity.pk).update(state=Entity.State.ERROR)
+    entity.state = Entity.State.ERROR
+    value = {"error_code": "wake_parked", "message": message, "timestamp": log.iso(unit.now)}
+    unit.append(entity.stream_id, [log.new("error", f"w{wake.number}-parked-{wake.epoch}", value)])
+
+
+def retry(unit: Unit, wake: Wake) -> None:
+    """Make a parked wake due again, with all its attempts."""
+    Wake.objects.filter(pk=wake.pk).update(
+        state=Wake.State.PENDING, attempts=0, due_at=unit.now, error="", settled_at=None
+    )
+    directory.touch(unit, wake.entity, state=Entity.State.IDLE)
+    unit.nudge("wake")
+
+
+def next_due() -> datetime | None:
+    """When the next wake or timer that waits for its time will be due; for the worker's alarm clock."""
+    moments = [
+        _claimable().order_by("due_at").values_list("due_at", flat=True).first(),
+        Timer.objects.order_by("due_at").values_list("due_at", flat=True).first(),
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def any_lost() -> bool:
+    """Whether a lease ended without being given back."""
+    return Entity.objects.filter(lease_expires_at__lte=timezone.now()).exists()
+
+
+def _rested(entity: Entity) -> str:
+    """What a settled entity is: a signal may have changed it; an error that was overcome is over."""
+    state = Entity.objects.values_list("state", flat=True).get(pk=entity.pk)
+    return Entity.State.IDLE if state in (Entity.State.ERROR, Entity.State.SPAWNING) else state
+
+
+def _release(unit: Unit, entity: Entity, **fields: Any) -> None:
+    entity.refresh_from_db(fields=("state", "title", "tags"))
+    unit.change_stream(entity.stream_id, epoch=unit.stream(entity.stream_id).epoch + 1)
+    directory.touch(unit, entity, lease_owner="", lease_expires_at=None, interrupt_epoch=0, **fields)
+    unit.nudge("wake")
+
+
+def _mark_processed(unit: Unit, claimed: Claimed) -> None:
+    """Messages in the wake's range; later ones have a wake of their own."""
+    if claimed.wake.reason != Wake.Reason.INBOX:
+        return
+    stream, moment = claimed.entity.stream_id, log.iso(unit.now)
+    waiting = RowRecord.objects.filter(
+        stream=stream, type="inbox", created__gte=claimed.wake.from_offset, created__lt=claimed.wake.to_offset
+    )
+    events = [
+        log.new("inbox", row.key, {**row.value, "status": "processed", "processed_at": moment}, "update")
+        for row in waiting
+        if row.value["status"] == "pending"
+    ]
+    unit.append(stream, events)
