@@ -1,0 +1,60 @@
+"""Errors as answers: a status, a code that programs compare, a message for people."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from entities.exceptions import EntitiesError, EntityExists, EntityNotFound, EntityStopped, UnknownType
+from shared_state.exceptions import (
+    AccessDenied,
+    RowExists,
+    RowNotFound,
+    SharedStateError,
+    StreamClosed,
+    StreamNotFound,
+    TooLarge,
+    VersionConflict,
+)
+
+REFUSALS = (EntitiesError, SharedStateError)
+"""What the apps raise when they refuse; anything else is a fault of ours."""
+STATUSES: dict[type[Exception], int] = {
+    AccessDenied: 403,
+    StreamNotFound: 404,
+    EntityNotFound: 404,
+    UnknownType: 404,
+    RowNotFound: 404,
+    EntityExists: 409,
+    EntityStopped: 409,
+    StreamClosed: 409,
+    RowExists: 409,
+    VersionConflict: 409,
+    TooLarge: 413,
+}
+"""All others are 400: what was sent does not fit."""
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class ApiError(Exception):
+    """A request is refused."""
+
+    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.details = details
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    @classmethod
+    def of(cls, error: Exception) -> ApiError:
+        """The answer to what the apps raised."""
+        status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 400)
+        code = _WORD.sub("_", type(error).__name__).lower()
+        if isinstance(error, VersionConflict):
+            return cls(status, code, str(error), current=error.current)
+        return cls(status, code, str(error))
+
+    def body(self) -> dict[str, Any]:
+        """The JSON that is sent."""
+        return {"error": {"code": self.code, "message": str(self), **self.details}}

@@ -1,0 +1,60 @@
+"""Who calls: the person whose session it is; and for writes, the proof that a page of ours sent them."""
+
+from __future__ import annotations
+
+from typing import Any, Never
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.module_loading import import_string
+
+from agents_site import local
+from agents_site.api.errors import ApiError
+from shared_state.api import AccessDenied, Principal, principal_of
+
+
+class _Csrf(CsrfViewMiddleware):
+    """Django's check of origin, referer and token; it says no in JSON."""
+
+    def _reject(self, request: Any, reason: str) -> Never:
+        raise ApiError(403, "csrf_failed", f"{reason.rstrip('.')}. Send the X-CSRFToken of the cookie.")
+
+
+def _no_view(request: Any) -> HttpResponse:
+    return HttpResponse()
+
+
+_csrf = _Csrf(_no_view)
+
+
+def identify(request: ASGIRequest) -> Principal:
+    """The principal of the session, or in local mode the first user. Raises `ApiError` 401. Two queries."""
+    store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    user: Any = get_user(request)
+    if not user.is_authenticated and local.connection_allowed(request.scope):
+        user = local.first_user()
+    try:
+        return principal_of(user)
+    except AccessDenied as error:
+        raise ApiError(401, "sign_in", str(error)) from None
+
+
+def require_transport(request: ASGIRequest) -> None:
+    """Raise `ApiError` 403 for plain HTTP where the site insists on TLS."""
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        raise ApiError(403, "https_required", "Use https.")
+
+
+def require_own_page(request: ASGIRequest) -> None:
+    """Raise `ApiError` 415 unless the body is JSON, and 403 unless a page of ours may have sent it.
+
+    The first alone keeps out what a foreign page can send without asking; the second is Django's own rule.
+    """
+    if request.content_type != "application/json":
+        raise ApiError(415, "unsupported_media_type", "Send application/json.")
+    _csrf.process_request(request)
+    _csrf.process_view(request, _no_view, (), {})

@@ -1,0 +1,96 @@
+"""Which address is served by what, and the steps that every request goes through."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+
+from agents_site.api import agents, identity, streams
+from agents_site.api.errors import REFUSALS, ApiError
+from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, read_body, request_of
+from shared_state.api import in_thread
+
+logger = structlog.get_logger(__name__)
+PREFIX = "/api/"
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """An address, the one method that it knows, and who serves it."""
+
+    method: str
+    pattern: str
+    handler: Handler
+
+
+ROUTES = (
+    Route("POST", r"streams/(?P<path>.+)/rows/(?P<collection>[^/]+)", streams.write_row),
+    Route("GET", r"streams/(?P<path>.+)", streams.read_stream),
+    Route("PUT", r"agents/(?P<type>[^/]+)/(?P<id>[^/]+)", agents.put_agent),
+    Route("POST", r"agents/(?P<type>[^/]+)/(?P<id>[^/]+)/messages", agents.post_message),
+    Route("POST", r"agents/(?P<type>[^/]+)/(?P<id>[^/]+)/signals", agents.post_signal),
+)
+
+
+def with_api(application: Any) -> Any:
+    """The same ASGI application for HTTP, with the API in front of it."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(PREFIX):
+            await serve(scope, receive, send)
+        else:
+            await application(scope, receive, send)
+
+    return wrapped
+
+
+async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request."""
+    try:
+        answer = await _answer(scope, receive)
+    except Gone:
+        return
+    except REFUSALS as error:
+        refused = ApiError.of(error)
+        answer = Answer(refused.body(), refused.status)
+    except ApiError as error:
+        answer = Answer(error.body(), error.status, error.headers)
+    except DatabaseError:
+        logger.exception("api.database_failed", path=scope["path"])
+        refused = ApiError(503, "unavailable", "The database did not answer; try again.")
+        answer = Answer(refused.body(), refused.status)
+    await answer.send(send)
+
+
+async def _answer(scope: Scope, receive: Receive) -> Answer:
+    route, path = find(scope["method"], scope["path"])
+    request = request_of(scope)
+    identity.require_transport(request)
+    principal = await in_thread(identity.identify, request)
+    body = b""
+    if route.method != "GET":
+        identity.require_own_page(request)
+        body = await read_body(request, receive)
+    return await route.handler(Call(request, path, principal, body))
+
+
+def find(method: str, address: str) -> tuple[Route, dict[str, str]]:
+    """The route and the parts of the address. Raises `ApiError` 404 and 405."""
+    if "\x00" not in address:  # PostgreSQL knows no text with one, so nothing has such a name
+        for route in ROUTES:
+            found = re.fullmatch(re.escape(PREFIX) + route.pattern, address)
+            if found is None:
+                continue
+            if route.method != method:
+                refused = ApiError(405, "method_not_allowed", f"Use {route.method}.")
+                refused.headers.append((b"allow", route.method.encode()))
+                raise refused
+            return route, found.groupdict()
+    raise ApiError(404, "not_found", "There is no such address.")

@@ -1,0 +1,62 @@
+"""The ASGI application: `daphne agents_site.asgi:application`, or uvicorn the same way."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agents_site.settings")
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+if settings.SECRET_KEY_MISSING:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set, so this production start is refused: sessions could be forged. "
+        "Set SECRET_KEY (or SECRET_KEY_FILE) to a long random text, for example from "
+        '`python3 -c "import secrets; print(secrets.token_urlsafe(50))"`. '
+        "To try the site on this machine only, use `make run` instead."
+    )
+
+from django.core.asgi import get_asgi_application
+
+# Sets Django up: the imports below need the app registry.
+http_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
+from django.urls import re_path
+
+from agents_site import local
+from agents_site.api.routes import with_api
+from agents_site.bounds import with_bounds
+from agents_site.lifespan import with_lifespan
+from agents_site.origin import SameOriginValidator
+from entities.routing import websocket_urlpatterns
+
+
+class LocalLogin:
+    """ASGI wrapper for websockets: the same local sign-in as for pages (see local.py)."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Replace nobody by the first user where the rule allows it."""
+        scope["local_mode"] = local.connection_allowed(scope)
+        if scope["local_mode"] and not scope["user"].is_authenticated:
+            # Unlike a request, a socket has no end at which Django would give its connection back.
+            scope["user"] = await database_sync_to_async(local.first_user)() or scope["user"]
+        await self.application(scope, receive, send)
+
+
+# Without it, an address that is nobody's is an exception, and a traceback in the log for whoever wants one.
+NO_OTHERS = [re_path("", WebsocketDenier.as_asgi())]
+
+websocket_application = AllowedHostsOriginValidator(
+    SameOriginValidator(AuthMiddlewareStack(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))
+)
+
+application = with_lifespan(
+    ProtocolTypeRouter({"http": with_bounds(with_api(http_application)), "websocket": websocket_application})
+)

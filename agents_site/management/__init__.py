@@ -1,0 +1,1 @@
+"""What the site can be told on the command line."""

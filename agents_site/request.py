@@ -1,0 +1,48 @@
+"""Daphne's request with a bounded body.
+
+Stock Daphne spools a body of any size to disk, and then reads all of it into memory, before the application
+is called. Here what is beyond the limit is read and thrown away, so that the sender hears the answer, and the
+application is never called.
+"""
+
+from typing import Any
+
+from daphne.http_protocol import HTTPFactory, WebRequest
+
+from agents_site import bounds
+
+
+class BoundedRequest(WebRequest):
+    """A request that keeps no more of its body than the site takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.received = 0
+        super().__init__(*args, **kwargs)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802  Twisted's name
+        """Called by Twisted with each piece of the body."""
+        self.received += len(data)
+        if self.received <= bounds.limit():
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
+        """Called by Twisted when the body is complete; it would parse a form out of what was kept."""
+        if self.received > bounds.limit():
+            self.requestHeaders.removeHeader(b"content-type")
+        super().requestReceived(command, path, version)
+
+    def process(self) -> Any:
+        """Called by Twisted to have the request answered."""
+        if self.received > bounds.limit():
+            return self.basic_error(413, b"Content Too Large", bounds.too_large())
+        return super().process()
+
+
+class BoundedHTTPFactory(HTTPFactory):
+    """Makes connections whose requests are bounded."""
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802  Twisted's name
+        """Called by Twisted for each connection."""
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = BoundedRequest
+        return protocol
