@@ -1,0 +1,97 @@
+"""Wake claims per second, through the real claim: lease, epoch, the wake's event, the live list."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.benchmarks.stage import DATABASES, Stage, stage
+from tests.benchmarks.table import Table, percentile
+from tests.support.processes import ROOT
+
+ENTITIES = 1200
+BATCH = 10
+OWNERS = 8
+
+
+def run() -> Iterator[Table]:
+    """For each database: one worker process, then four that share the work."""
+    table = Table(
+        f"Wake claims, {BATCH} at a time, {ENTITIES:,} due",
+        ("database", "workers", "claims/s", "p50 ms", "p99 ms", "claimed twice"),
+        notes=("A claim is a whole lease with its events; p50 and p99 are of one transaction of a batch.",),
+    )
+    for database in DATABASES:
+        for workers in (1, 4):
+            with stage(database) as place:
+                place.measure(f"{__name__}:fill", entities=ENTITIES)
+                table.add(database, workers, *_claimed(place, workers))
+    yield table
+
+
+def _claimed(place: Stage, workers: int) -> tuple[float, float, float, int]:
+    """Let so many processes claim everything; they begin together, once all of them are ready."""
+    command = [sys.executable, "-m", "tests.benchmarks.stage", f"{__name__}:claim_all", json.dumps({})]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(command, cwd=ROOT, env=place.environment, **pipes) for _ in range(workers)]
+    for process in running:
+        process.stdout.readline()
+    found: list[dict[str, Any]] = []
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        output, _ = process.communicate(timeout=300)
+        found.append(json.loads(output.splitlines()[-1].partition(": ")[2]))
+    claimed = [entity for one in found for entity in one["claimed"]]
+    begin = min(one["begin"] for one in found)
+    waits = [wait for one in found for wait in one["waits"]]
+    seconds = max(one["end"] for one in found) - begin
+    twice = len(claimed) - len(set(claimed))
+    return len(claimed) / seconds, percentile(waits, 0.5) * 1000, percentile(waits, 0.99) * 1000, twice
+
+
+def fill(entities: int) -> None:
+    """Make entities, each with a message that waits."""
+    from entities.api import NewEntity, registry, spawn_now
+    from shared_state.api import Principal
+
+    registry.store()
+    for number in range(entities):
+        owner = Principal("user", f"owner-{number % OWNERS}")
+        spawn_now(owner, NewEntity("assistant", f"a{number}", message="Hello"))
+
+
+def claim_all() -> dict[str, Any]:
+    """Claim until nothing is due; answers what was claimed, when it began and ended, and each wait."""
+    return asyncio.run(_claim_all())
+
+
+async def _claim_all() -> dict[str, Any]:
+    from entities import wake
+    from shared_state.api import Origin, in_thread, submit
+
+    claimed: list[int] = []
+    waits: list[float] = []
+    await submit(lambda unit: wake.claim(unit, "bench", 0), origin=Origin("system:bench"))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    begin = end = time.time()
+    while True:
+        before = time.perf_counter()
+        found = await submit(lambda unit: wake.claim(unit, "bench", BATCH), origin=Origin("system:bench"))
+        if not found and not await in_thread(_left):
+            break
+        waits.append(time.perf_counter() - before)
+        claimed += [one.entity.pk for one in found]
+        end = time.time()
+    return {"claimed": claimed, "begin": begin, "end": end, "waits": waits}
+
+
+def _left() -> bool:
+    from entities.models import Wake
+
+    return Wake.objects.filter(state=Wake.State.PENDING).exists()

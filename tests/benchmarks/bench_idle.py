@@ -1,0 +1,113 @@
+"""What a process costs at its start, and what a hundred thousand sleeping agents cost: rows, nothing else."""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.stage import DATABASES, stage
+from tests.benchmarks.table import Table, percentile
+from tests.support.processes import ROOT
+
+ENTITIES = 100_000
+STARTS = 5
+
+
+def run() -> Iterator[Table]:
+    """First the process, then the sleepers."""
+    yield _process()
+    table = Table(
+        f"{ENTITIES:,} idle agents",
+        ("database", "bytes/agent", "look for work p50 ms", "p99 ms", "memory before MB", "after MB"),
+        notes=(
+            "Looking for work is the whole unit: due timers, a claim, the next due time. Nothing is due.",
+        ),
+    )
+    for database in DATABASES:
+        with stage(database) as place:
+            table.add(database, *place.measure(f"{__name__}:sleepers", entities=ENTITIES))
+    yield table
+
+
+def _process() -> Table:
+    table = Table("A process", ("what is loaded", "start ms", "memory MB"))
+    with stage(DATABASES[0]) as place:
+        for what, code in (
+            ("Django and both apps", "import django; django.setup()"),
+            ("the web application", "import agents_site.asgi"),
+            ("a worker", "import django; django.setup(); import entities.worker"),
+        ):
+            measured = [_start(code, place.environment) for _ in range(STARTS)]
+            table.add(
+                what, percentile([m[0] for m in measured], 0.5), percentile([m[1] for m in measured], 0.5)
+            )
+    return table
+
+
+def _start(code: str, environment: dict[str, str]) -> tuple[float, float]:
+    """Milliseconds and megabytes of a new process that runs `code`."""
+    told = code + "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return (time.perf_counter() - begin) * 1000, int(done.stdout.split()[-1]) / 1024
+
+
+def sleepers(entities: int) -> tuple[float, float, float, float, float]:
+    """Bytes an entity takes, p50 and p99 of an empty look in milliseconds, memory before and after in MB."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from entities import timers, wake
+    from entities.models import Entity
+    from shared_state.api import Origin, Unit, unit
+    from shared_state.models import Stream
+
+    before, size = _memory(), _database_size(connection)
+    now = timezone.now()
+    directory = Stream.objects.create(path="directory:user:ada", kind="directory", owner="user:ada")
+    for first in range(0, entities, 5000):
+        numbers = range(first, first + 5000)
+        streams = Stream.objects.bulk_create(
+            Stream(path=f"/assistant/a{n}", kind="entity", owner="user:ada") for n in numbers
+        )
+        Entity.objects.bulk_create(
+            Entity(
+                type="assistant", slug=f"a{n}", url=stream.path, stream=stream, directory=directory,
+                state="idle", owner="user:ada", created_by="user:ada", created_at=now, last_activity_at=now,
+            )
+            for n, stream in zip(numbers, streams, strict=True)
+        )  # fmt: skip
+
+    def look(u: Unit) -> int:
+        return timers.deliver_due(u) + len(wake.claim(u, "bench", 10))
+
+    waits = []
+    for _ in range(200):
+        begin = time.perf_counter()
+        unit(look, origin=Origin("system:bench"))
+        wake.next_due()
+        waits.append((time.perf_counter() - begin) * 1000)
+    grown = (_database_size(connection) - size) / entities
+    return grown, percentile(waits, 0.5), percentile(waits, 0.99), before, _memory()
+
+
+def _memory() -> float:
+    """Resident memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024 / 1024
+
+
+def _database_size(connection: object) -> int:
+    from django.db import connection as found
+
+    with found.cursor() as cursor:
+        if found.vendor == "postgresql":
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return int(cursor.fetchone()[0])
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    name = str(found.settings_dict["NAME"])
+    return Path(name).stat().st_size

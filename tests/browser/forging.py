@@ -1,0 +1,35 @@
+"""Events that no shipped agent writes, appended from a process of its own; pages hear of them by the poll."""
+
+from typing import Any
+
+from tests.support.processes import Installation
+
+_APPEND = """
+from shared_state.api import NewEvent, Origin, get_stream, unit
+stream = get_stream({path!r})
+event = NewEvent({type!r}, {key!r}, {value!r}, {operation!r}, keep_old=True)
+unit(lambda u: u.append(stream.id, [event]), origin=Origin(*{origin!r}))
+"""
+
+
+def append(site: Installation, path: str, operation: str, type: str, key: str, value: dict[str, Any]) -> None:
+    """Append an event to the log of an agent, as if it had written it in its first run."""
+    _run(site, path, operation, type, key, value, (f"agent:{path}", "", "1.0", ""))
+
+
+def change(site: Installation, shared: str, key: str, value: dict[str, Any], origin: tuple[str, ...]) -> None:
+    """Update an argument of a debate's shared state."""
+    _run(site, shared, "update", "shared:argument", key, value, origin)
+
+
+def _run(
+    site: Installation,
+    path: str,
+    operation: str,
+    type: str,
+    key: str,
+    value: dict[str, Any],
+    origin: tuple[str, ...],
+) -> None:
+    code = _APPEND.format(path=path, operation=operation, type=type, key=key, value=value, origin=origin)
+    site.manage("shell", "--no-imports", "-c", code)

@@ -1,0 +1,30 @@
+// Writes down what happens on a board while nobody looks: phases, drafts with their lengths, arguments.
+window.journal = { phases: [], drafts: {}, cards: [], lengths: {} };
+document.addEventListener("DOMContentLoaded", () => {
+  const { phases, drafts, cards, lengths } = window.journal;
+  const note = () => {
+    const phase = document.querySelector(".phases")?.dataset.phase;
+    if (phase && phase !== phases.at(-1)) phases.push(phase);
+    for (const column of document.querySelectorAll("[data-drafts]")) {
+      const text = column.querySelector(".draft [data-draft-text]")?.textContent || "";
+      const known = (drafts[column.dataset.drafts] ||= []);
+      if (text && text !== known.at(-1)) known.push(text);
+    }
+    for (const card of document.querySelectorAll(".board .card[id]:not(.draft)")) {
+      if (cards.includes(card.id)) continue;
+      cards.push(card.id);
+      for (const column of Object.keys(drafts)) {
+        if (card.classList.contains(`side-${document.querySelector(`[data-drafts="${column}"]`).dataset.number}`)) {
+          lengths[card.id] = { written: drafts[column].slice(), text: card.querySelector(".card-text").innerText };
+          drafts[column] = [];
+        }
+      }
+    }
+    for (const element of document.querySelectorAll(".text.streaming .raw")) {
+      const known = (lengths[element.id] ||= []);
+      if (element.textContent.length !== known.at(-1)) known.push(element.textContent.length);
+    }
+  };
+  new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+  note();
+});

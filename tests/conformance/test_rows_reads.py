@@ -1,0 +1,219 @@
+"""Reading: what is answered, and that no read walks through the log to find it."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from shared_state import api, sql
+from shared_state.exceptions import StreamNotFound
+from shared_state.models import EventRecord, RowRecord
+from shared_state.records import NewEvent, StreamInfo
+from tests.conformance.writing import append, everything, make_stream, plainly
+
+TYPES = ("inbox", "run", "step", "text", "rare", "never")
+MANY = 10_000
+
+
+@pytest.fixture
+def mixed() -> StreamInfo:
+    """A log of many types, with rows that came, changed and went; another one beside it."""
+    stream, beside = make_stream(), make_stream()
+    dice = random.Random(7)
+    alive: list[tuple[str, str]] = []
+    for batch in range(12):
+        events = []
+        for number in range(25):
+            kind = dice.choices(TYPES, (9, 3, 9, 9, 1 if batch < 2 else 0, 0))[0]
+            if alive and dice.random() < 0.3:
+                type, key = alive[dice.randrange(len(alive))]
+                gone = dice.random() < 0.2
+                if gone:
+                    alive.remove((type, key))
+                events.append(
+                    NewEvent(type, key, None if gone else {"n": -number}, "delete" if gone else "update")
+                )
+            else:
+                alive.append((kind, f"{batch}-{number}"))
+                events.append(NewEvent(kind, f"{batch}-{number}", {"n": number}))
+        append(stream, *events)
+        append(beside, *events[:0], NewEvent("text", f"beside-{batch}", {}))
+    return stream
+
+
+@pytest.mark.parametrize("types", [None, ("text",), ("rare", "never"), ("inbox", "run"), TYPES, ()])
+@pytest.mark.parametrize("limit", [1, 10, 1000])
+def test_a_part_of_the_log_is_what_it_would_be_if_all_were_read(
+    mixed: StreamInfo, types: tuple[str, ...] | None, limit: int
+) -> None:
+    log = [event for event in everything(mixed) if types is None or event.type in types]
+    rows = {
+        (type, key): row
+        for type in TYPES
+        for key, row in ((row.key, row) for row in api.rows(mixed.id, type))
+        if types is None or type in types
+    }
+    by_birth = sorted(rows.values(), key=lambda row: row.created)
+
+    for place in (0, 1, 40, 150, 300, 10**6, 10**30):
+        assert api.read(mixed.id, place, limit, types) == [e for e in log if e.offset > place][:limit]
+        assert (
+            api.read_newest(mixed.id, place, limit, types)
+            == [e for e in log if e.offset < place][::-1][:limit]
+        )
+        assert (
+            api.window(mixed.id, place, limit, types) == [r for r in by_birth if r.created < place][-limit:]
+        )
+    assert api.read_newest(mixed.id, None, limit, types) == log[::-1][:limit]
+    assert api.window(mixed.id, None, limit, types) == by_birth[-limit:]
+
+
+def test_rows_come_in_order_of_birth_and_are_counted(mixed: StreamInfo) -> None:
+    for type in TYPES:
+        found = api.rows(mixed.id, type)
+        assert [row.created for row in found] == sorted(row.created for row in found)
+        assert api.count_rows(mixed.id).get(type, 0) == len(found)
+        assert all(api.row(mixed.id, type, row.key) == row for row in found[:5])
+    assert api.row(mixed.id, "text", "unknown") is None
+
+
+def test_rows_are_the_fold_of_the_log(mixed: StreamInfo) -> None:
+    folded: dict[tuple[str, str], Any] = {}
+    for event in everything(mixed):
+        if event.operation == "delete":
+            del folded[event.type, event.key]
+        else:
+            folded[event.type, event.key] = event.value
+
+    assert {(row.type, row.key): row.value for type in TYPES for row in api.rows(mixed.id, type)} == folded
+
+
+def test_streams_are_found_by_path_and_by_id() -> None:
+    stream = make_stream("/room/known")
+
+    assert api.get_stream("/room/known") == api.get_stream_by_id(stream.id) == stream
+    with pytest.raises(StreamNotFound, match="'/room/unknown'"):
+        api.get_stream("/room/unknown")
+    with pytest.raises(StreamNotFound, match="no stream 999999"):
+        api.get_stream_by_id(999999)
+
+
+def test_heads_of_many_streams_come_at_once() -> None:
+    streams = [make_stream() for _ in range(3)]
+    plainly(streams[1], NewEvent("note", "a", {}))
+
+    assert api.heads([stream.id for stream in streams]) == {
+        streams[0].id: 0, streams[1].id: 1, streams[2].id: 0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def large() -> StreamInfo:
+    """A long log beside another one, and a database that knows its size."""
+    streams = [make_stream(), make_stream()]
+    now = timezone.now()
+    common = {"value": {"text": "x" * 50}, "writer": "user:ada"}
+    born = {"created_at": now, "updated_at": now}
+    places = [(n, "rare" if n <= 3 else TYPES[n % 4]) for n in range(1, MANY + 1)]
+    for stream in streams:
+        EventRecord.objects.bulk_create(
+            EventRecord(
+                stream_id=stream.id, offset=n, type=type, key=f"k{n}", operation="insert", timestamp=now,
+                client_key=f"c{n}" if n % 5 == 0 else None, **common,
+            )
+            for n, type in places
+        )  # fmt: skip
+        RowRecord.objects.bulk_create(
+            RowRecord(stream_id=stream.id, type=type, key=f"k{n}", created=n, version=n, **born, **common)
+            for n, type in places
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return streams[0]
+
+
+READS: dict[str, Callable[[int], object]] = {
+    "read": lambda stream: api.read(stream, MANY // 2, 100),
+    "read the first": lambda stream: api.read(stream, 0, 100),
+    "read one type": lambda stream: api.read(stream, MANY // 2, 100, ["text"]),
+    "read a rare type": lambda stream: api.read(stream, 0, 100, ["rare"]),
+    "read types": lambda stream: api.read(stream, 100, 100, ["text", "run"]),
+    "read newest": lambda stream: api.read_newest(stream, None, 100),
+    "read newest before": lambda stream: api.read_newest(stream, MANY // 2, 100),
+    "read newest of a rare type": lambda stream: api.read_newest(stream, None, 100, ["rare"]),
+    "read newest of rare types": lambda stream: api.read_newest(stream, None, 100, ["rare", "never"]),
+    "window": lambda stream: api.window(stream, None, 100),
+    "window before": lambda stream: api.window(stream, MANY // 2, 100, TYPES),
+    "window of rare types": lambda stream: api.window(stream, None, 100, ["rare", "never"]),
+    "window of a rare type": lambda stream: api.window(stream, None, 100, ["rare"]),
+    "rows": lambda stream: api.rows(stream, "rare"),
+    "row": lambda stream: api.row(stream, "text", "k3"),
+    "heads": lambda stream: api.heads([stream]),
+    "path": lambda stream: api.get_stream(api.get_stream_by_id(stream).path),
+    "lock": lambda stream: sql.dialect().streams([stream]),
+    "look rows up": lambda stream: sql.dialect().rows([(stream, "text", f"k{n}") for n in range(0, 640, 10)]),
+    "look keys up": lambda stream: sql.dialect().repeated([(stream, f"c{n}") for n in range(64)]),
+}
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is sent to the database, with its parameters in it."""
+    found: list[str] = []
+    if connection.vendor == "sqlite":
+        connection.connection.set_trace_callback(found.append)
+        yield found
+        connection.connection.set_trace_callback(None)
+    else:
+        with CaptureQueriesContext(connection) as captured:
+            yield found
+        found += [query["sql"] for query in captured.captured_queries]
+
+
+def test_no_read_walks_through_a_table(large: StreamInfo) -> None:
+    look = _seen_by_postgres if connection.vendor == "postgresql" else _seen_by_sqlite
+    walked: dict[str, int] = {}
+
+    for name, read in READS.items():
+        with statements() as sent:
+            read(large.id)
+        selects = [statement for statement in sent if statement.startswith("SELECT")]
+        assert selects, name
+        walked |= {f"{name}: {statement}": look(statement) for statement in selects}
+
+    assert {statement: seen for statement, seen in walked.items() if seen > 500} == {}
+
+
+def _seen_by_sqlite(statement: str) -> int:
+    """0 if every table is searched by an index. SQLite counts nothing, but it says when it scans."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement.replace('%', '%%')}", ())
+        steps = [row[3] for row in cursor.fetchall()]
+    scans = [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+    return len([step for step in scans if "SUBQUERY" not in step]) * MANY
+
+
+def _seen_by_postgres(statement: str) -> int:
+    """How many records of tables were looked at, also those that were passed over."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+        (plan,) = cursor.fetchone()
+    return _count((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
+
+
+def _count(node: dict[str, Any]) -> int:
+    below = sum(_count(child) for child in node.get("Plans", ()))
+    if "Relation Name" not in node and "Index Name" not in node:
+        return below
+    seen = (
+        node["Actual Rows"]
+        + node.get("Rows Removed by Filter", 0)
+        + node.get("Rows Removed by Index Recheck", 0)
+    )
+    return int(below + seen * node["Actual Loops"])

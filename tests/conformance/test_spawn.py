@@ -1,0 +1,270 @@
+"""Making entities: by people and by entities; once, validated, with an owner and a place in the family."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from entities import api
+from entities.api import EntityExists, EntityNotFound, InvalidInput, NewEntity, RunFinished, UnknownType
+from entities.models import Entity, Subscription
+from entities.registry import Registry
+from shared_state.api import get_stream
+from tests.support.runtime import (
+    ADA,
+    CLEO,
+    born,
+    entity,
+    events,
+    expire,
+    handle_all,
+    handle_next,
+    look,
+    recover,
+    rows,
+    said_to,
+    tell,
+    values,
+)
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class ChildArgs(BaseModel):
+    """What a child is told."""
+
+    name: str = Field(min_length=2)
+    age: int = 7
+
+
+@pytest.fixture(autouse=True)
+def child(types: Registry) -> None:
+    """A type with arguments."""
+
+    @types.define("child", creation_schema=ChildArgs)
+    async def child(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text(f"I am {ctx.args['name']}, {ctx.args['age']}")
+
+
+async def test_the_first_event_says_what_was_made_by_whom() -> None:
+    await born("child", "tim", args={"name": "Tim"}, message="hello")
+
+    first, second = (await events("/child/tim"))[:2]
+    assert (first.offset, first.type) == (1, "entity_created")
+    assert first.value["args"] == {"name": "Tim", "age": 7}
+    assert (first.value["created_by"], first.value["parent_url"]) == ("user:ada", None)
+    assert (second.type, second.value["payload"]) == ("inbox", "hello")
+
+
+async def test_arguments_are_checked_and_nothing_is_made_if_they_are_wrong() -> None:
+    with pytest.raises(InvalidInput, match=r"arguments of child, name: 'T' is too short"):
+        await born("child", "tim", args={"name": "T"})
+    with pytest.raises(InvalidInput, match="'name' is a required property"):
+        await born("child", "tim")
+
+    assert not await look(Entity.objects.exists)
+
+
+async def test_an_unknown_type_is_refused_and_the_known_ones_named() -> None:
+    with pytest.raises(UnknownType, match=r"no type 'chid'; there are .*assistant.*child"):
+        await born("chid", "tim")
+
+
+@pytest.mark.parametrize("slug", ["", "-x", "a/b", "a b", "ä", "x" * 129, "../x"])
+async def test_an_id_must_fit_into_an_address(slug: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be an id"):
+        await api.spawn(ADA, NewEntity("child", slug, {"name": "Tim"}))
+
+
+async def test_an_address_that_is_taken_is_refused() -> None:
+    await born("child", "tim", args={"name": "Tim"})
+
+    with pytest.raises(EntityExists, match="/child/tim already"):
+        await born("child", "tim", args={"name": "Tom"})
+
+
+async def test_of_many_at_once_exactly_one_wins_and_nobody_gets_another_error() -> None:
+    new = NewEntity("child", "tim", {"name": "Tim"}, "hello")
+    outcomes = await asyncio.gather(*(api.spawn(ADA, new) for _ in range(20)), return_exceptions=True)
+
+    made = [outcome for outcome in outcomes if isinstance(outcome, Entity)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, EntityExists)]
+    assert (len(made), len(refused)) == (1, 19)
+    assert await said_to("/child/tim") == ["hello"]
+
+
+async def test_different_ids_at_once_all_succeed() -> None:
+    spawned = await asyncio.gather(
+        *(api.spawn(ADA, NewEntity("child", f"t{number}", {"name": "Tim"})) for number in range(20))
+    )
+
+    assert len({made.url for made in spawned}) == 20
+
+
+async def test_an_alias_makes_the_real_thing() -> None:
+    assert await born("horton", "h") == "/assistant/h"
+    assert (await entity("/assistant/h")).type == "assistant"
+
+
+async def test_an_entity_nobody_may_read_is_not_there_for_them() -> None:
+    await born("child", "tim", args={"name": "Tim"})
+
+    with pytest.raises(EntityNotFound):
+        await tell_as_cleo("/child/tim")
+    with pytest.raises(EntityNotFound):
+        await tell_as_cleo("/child/nobody")
+    assert await said_to("/child/tim") == []
+
+
+async def tell_as_cleo(url: str) -> None:
+    """Cleo sends a message."""
+    await api.deliver(CLEO, url, "let me in")
+
+
+# -- by a parent
+
+
+@pytest.fixture
+def parent(types: Registry) -> list[BaseException]:
+    """A parent that makes a child with the arguments it is sent; returns what that raised."""
+    raised: list[BaseException] = []
+
+    @types.define("parent")
+    async def parent(ctx: Any, wake: Any) -> None:
+        try:
+            await ctx.spawn("child", "tim", wake.payload, initial_message="hello", wake=RunFinished())
+        except api.EntitiesError as error:
+            raised.append(error)
+
+    return raised
+
+
+async def test_a_child_belongs_to_its_parents_owner_and_family(parent: list[BaseException]) -> None:
+    url = await born("parent", message={"name": "Tim"})
+    await handle_all()
+
+    made = await entity("/child/tim")
+    stream = await look(get_stream, "/child/tim")
+    assert (made.owner, made.created_by) == ("user:ada", f"agent:{url}")
+    assert made.parent is not None
+    assert made.parent.url == url
+    assert stream.root == (await entity(url)).stream_id
+
+
+async def test_the_parent_keeps_its_child_in_its_manifest_and_status_list(
+    parent: list[BaseException],
+) -> None:
+    url = await born("parent", message={"name": "Tim"})
+    await handle_all()
+
+    (manifest,) = await values(url, "manifest")
+    assert (manifest["kind"], manifest["url"], manifest["entity_type"]) == ("child", "/child/tim", "child")
+    (status,) = await values(url, "child_status")
+    assert (status["entity_url"], status["status"]) == ("/child/tim", "idle")
+
+
+async def test_a_childs_arguments_are_checked_too(parent: list[BaseException]) -> None:
+    await born("parent", message={"name": "T"})
+    await handle_all()
+
+    assert [str(error) for error in parent] == ["arguments of child, name: 'T' is too short"]
+    assert not await look(Entity.objects.filter(type="child").exists)
+
+
+async def test_an_existing_address_is_an_error_for_a_parent_too(parent: list[BaseException]) -> None:
+    await born("child", "tim", args={"name": "Tim"})
+    await born("parent", message={"name": "Tim"})
+    await handle_all()
+
+    assert [type(error) for error in parent] == [EntityExists]
+
+
+async def test_a_second_wake_cannot_make_the_same_child_again(parent: list[BaseException]) -> None:
+    url = await born("parent", message={"name": "Tim"})
+    await handle_all()
+    await tell(url, {"name": "Tom"})
+    await handle_all()
+
+    # The second wake is the child's report, with a payload that is not arguments either.
+    assert {type(error) for error in parent} <= {EntityExists, InvalidInput}
+    assert any(isinstance(error, EntityExists) for error in parent)
+    assert (await entity("/child/tim")).args["name"] == "Tim"
+
+
+async def test_a_wake_that_is_repeated_finds_the_child_it_made(types: Registry) -> None:
+    """A crash after the spawn: the same wake does it again, and gets the same child, once."""
+    handles: list[str] = []
+
+    @types.define("parent")
+    async def parent(ctx: Any, wake: Any) -> None:
+        child = await ctx.spawn("child", "tim", {"name": "Tim"}, initial_message="hello", wake=RunFinished())
+        handles.append(child.entity_url)
+        if len(handles) == 1:
+            raise Killed
+
+    url = await born("parent", message="go")
+    with pytest.raises(Killed):
+        await handle_next()
+    await expire(url)
+    await recover()
+    await handle_next("heir")
+
+    assert handles == ["/child/tim", "/child/tim"]
+    assert await said_to("/child/tim") == ["hello"]
+    assert len(await rows(url, "manifest")) == 1
+    assert await look(Subscription.objects.count) == 1
+
+
+async def test_long_addresses_of_parent_and_child_are_fine(types: Registry) -> None:
+    slug = "x" * 128
+
+    @types.define("parent")
+    async def parent(ctx: Any, wake: Any) -> None:
+        await ctx.spawn("child", slug, {"name": "Tim"}, initial_message="hello")
+        await ctx.send(f"/child/{slug}", "again")
+        await ctx.send(f"/child/{slug}", "and again")
+
+    await born("parent", slug, message="go")
+    await handle_all()
+
+    assert await said_to(f"/child/{slug}") == ["hello", "again", "and again"]
+
+
+async def test_a_child_gets_title_and_tags(types: Registry) -> None:
+    @types.define("parent")
+    async def parent(ctx: Any, wake: Any) -> None:
+        await ctx.spawn("child", "tim", {"name": "Tim"}, title="Little Tim", tags={"colour": "blue"})
+
+    await born("parent", message="go")
+    await handle_all()
+
+    made = await entity("/child/tim")
+    assert (made.title, made.tags["colour"]) == ("Little Tim", "blue")
+    assert {row.key: row.value["value"] for row in await rows("/child/tim", "tags")} == {
+        "title": "Little Tim",
+        "colour": "blue",
+    }
+
+
+async def test_an_entity_reaches_only_what_its_owner_may(types: Registry) -> None:
+    refused: list[str] = []
+
+    @types.define("spy")
+    async def spy(ctx: Any, wake: Any) -> None:
+        for attempt in (ctx.send("/child/tim", "psst"), ctx.observe(api.entity("/child/tim"))):
+            try:
+                await attempt
+            except EntityNotFound as error:
+                refused.append(str(error))
+
+    await born("child", "tim", args={"name": "Tim"})
+    await api.spawn(CLEO, NewEntity("spy", "s", None, "go"))
+    await handle_all()
+
+    assert refused == ["There is no agent at /child/tim."] * 2
+    assert await said_to("/child/tim") == []

@@ -1,0 +1,53 @@
+"""Fixtures of the live tests."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from shared_state import api, live
+from shared_state.hub import Hub
+from shared_state.records import Event, StreamInfo
+from tests.shared_state.feeding import (
+    a_view,
+    every_event,
+)
+from tests.shared_state.hubs import FarHub
+
+
+@pytest.fixture
+def view() -> Iterator[str]:
+    with a_view() as name:
+        yield name
+
+
+@pytest.fixture
+async def hub(view: str) -> AsyncIterator[Hub]:
+    yield live.hub()
+    await live.stop()
+
+
+@pytest.fixture
+async def far_hub(view: str) -> AsyncIterator[FarHub]:
+    made = FarHub()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """How often the database was read for events, and how often a view rendered."""
+    counts = {"reads": 0, "renders": 0}
+    read = api.read
+
+    def counting_read(*args: Any) -> list[Event]:
+        counts["reads"] += 1
+        return read(*args)
+
+    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+        counts["renders"] += 1
+        return every_event(stream, events)
+
+    monkeypatch.setattr(api, "read", counting_read)
+    with a_view(counting_view, "counted"):
+        yield counts

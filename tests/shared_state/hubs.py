@@ -1,0 +1,45 @@
+"""Hubs for tests: one as in a web process, and one that hears of commits late or never."""
+
+import asyncio
+
+from shared_state import bus, live
+from shared_state.hub import Hub
+from shared_state.outbox import Outbox
+from shared_state.records import Hint, StreamInfo
+from tests.shared_state.feeding import (
+    VIEW,
+)
+
+
+class FarHub(Hub):
+    """The hub of another process: it reads the same database, and hears what the test says."""
+
+    def __init__(self) -> None:
+        self.far_bus = bus.Bus()
+        super().__init__(live.render, self.far_bus)
+
+    def hears(self, stream: StreamInfo, head: int) -> None:
+        self.far_bus.publish([Hint(stream.id, head)])
+
+
+async def settled(hub: Hub) -> None:
+    """Wait until every feed has caught up."""
+    async with asyncio.timeout(10):
+        while any(feed.catching_up for source in hub._sources.values() for feed in source.feeds()):
+            await asyncio.sleep(0)
+
+
+def follow_all(
+    hub: Hub, stream: StreamInfo, count: int, view: str = VIEW, frames: int | None = None
+) -> list[Outbox]:
+    outboxes = [Outbox(frames) for _ in range(count)]
+    for outbox in outboxes:
+        assert hub.follow(outbox, 1, stream, view, stream.head)
+    return outboxes
+
+
+async def drained(hub: Hub) -> None:
+    """Wait until the hub has offered all that it knows of."""
+    async with asyncio.timeout(10):
+        while any(source.cursor < source.head for source in hub._sources.values()):
+            await asyncio.sleep(0.001)

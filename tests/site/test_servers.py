@@ -1,0 +1,41 @@
+"""The same application under every server that we name, in production mode."""
+
+from collections.abc import Callable
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.site.test_quickstart import socket_path
+from tests.support.client import Client
+from tests.support.processes import Installation, Process
+
+SERVERS: list[Callable[[Installation], Process]] = [
+    Installation.serve,
+    Installation.daphne,
+    Installation.uvicorn,
+]
+
+
+@pytest.mark.parametrize("start", SERVERS, ids=lambda start: start.__name__)
+def test_it_serves_pages_and_sockets_to_those_who_signed_in(
+    start: Callable[[Installation], Process], installation: Installation
+) -> None:
+    installation.prepare(staff="staff")
+    process = start(installation)
+    visitor, staff = Client(installation.url), Client(installation.url)
+    staff.sign_in("staff", "staff")
+
+    assert "password" in visitor.get("/admin/")[1]
+    assert "Site administration" in staff.get("/admin/")[1]
+    assert staff.get("/static/admin/css/base.css")[0] == 200
+    with staff.socket(socket_path()):
+        pass
+    with pytest.raises(InvalidStatus, match="403"):
+        staff.socket(socket_path(), origin="http://evil.example")
+    assert "Traceback" not in process.output
+
+
+def test_it_stops_cleanly(installation: Installation) -> None:
+    installation.prepare()
+
+    assert installation.serve().stop() < 2
