@@ -1,6 +1,8 @@
 """Installations of several processes, as the documentation sets them up."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -22,6 +24,15 @@ class Many(Installation):
         self.prepare(ada=PASSWORD)
         getattr(self, web)()
         self.ada = Person(self.url, PASSWORD)
+
+    def write_locked(self) -> bool:
+        """Whether a process is in the middle of a transaction on the SQLite file."""
+        with closing(sqlite3.connect(self.folder / "db.sqlite3", timeout=0.05)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
 
     def end_workers(self) -> None:
         """Whatever a test has started is ended with it."""

@@ -10,13 +10,22 @@ import pytest
 
 from tests.acceptance.conftest import Many
 from tests.support.processes import Process
+from tests.support.waiting import wait_until
 
 STORY = "Please tell me a long story about the sea, a ship and its captain."
 
 
-def asleep(worker: Process) -> Process:
-    """Let a worker that runs do nothing for now."""
-    os.kill(worker.pid, signal.SIGSTOP)
+def asleep(many: Many, worker: Process) -> Process:
+    """Let a worker that runs do nothing for now. It is not stopped while it holds the write lock."""
+
+    def stopped() -> bool:
+        os.kill(worker.pid, signal.SIGSTOP)
+        if not many.write_locked():
+            return True
+        awake(worker)
+        return False
+
+    wait_until(stopped, "a moment at which the worker writes nothing")
     return worker
 
 
@@ -27,7 +36,7 @@ def awake(worker: Process) -> None:
 
 def test_another_worker_finishes_what_a_killed_one_began(many: Many) -> None:
     """Both see each other's lock files, so nobody waits for a lease to end."""
-    heir = asleep(many.worker())
+    heir = asleep(many, many.worker())
     first = many.worker()
     url = many.ada.debate("killed")
     many.ada.wait(lambda: many.ada.arguments(url), "the first argument")
@@ -47,7 +56,7 @@ def test_a_worker_on_another_machine_takes_over_when_the_lease_ends(many: Many) 
     """It cannot see the dead one's lock file; the lease is what it has to wait for, and little more."""
     lease = 2.0
     short = {"AGENTS_LEASE_SECONDS": str(lease)}
-    heir = asleep(many.worker(**short, AGENTS_WORKER_LOCK_DIR=str(many.folder / "another-machine")))
+    heir = asleep(many, many.worker(**short, AGENTS_WORKER_LOCK_DIR=str(many.folder / "another-machine")))
     first = many.worker(**short)
     url = many.ada.debate("far-away")
     many.ada.wait(lambda: many.ada.arguments(url), "the first argument")

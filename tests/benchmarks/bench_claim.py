@@ -38,9 +38,11 @@ def _claimed(place: Stage, workers: int) -> tuple[float, float, float, int]:
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     running = [subprocess.Popen(command, cwd=ROOT, env=place.environment, **pipes) for _ in range(workers)]
     for process in running:
+        assert process.stdout is not None
         process.stdout.readline()
     found: list[dict[str, Any]] = []
     for process in running:
+        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in running:
@@ -56,13 +58,19 @@ def _claimed(place: Stage, workers: int) -> tuple[float, float, float, int]:
 
 def fill(entities: int) -> None:
     """Make entities, each with a message that waits."""
-    from entities.api import NewEntity, registry, spawn_now
-    from shared_state.api import Principal
+    asyncio.run(_fill(entities))
 
-    registry.store()
-    for number in range(entities):
-        owner = Principal("user", f"owner-{number % OWNERS}")
-        spawn_now(owner, NewEntity("assistant", f"a{number}", message="Hello"))
+
+async def _fill(entities: int) -> None:
+    from entities.api import NewEntity, registry, spawn
+    from shared_state.api import Principal, in_thread
+
+    await in_thread(registry.store)
+    for first in range(0, entities, 100):  # so many in one transaction
+        async with asyncio.TaskGroup() as group:
+            for number in range(first, min(first + 100, entities)):
+                owner = Principal("user", f"owner-{number % OWNERS}")
+                group.create_task(spawn(owner, NewEntity("assistant", f"a{number}", message="Hello")))
 
 
 def claim_all() -> dict[str, Any]:

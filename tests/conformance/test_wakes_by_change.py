@@ -170,10 +170,12 @@ async def test_a_debounced_wake_fires_by_itself(watch: Watch) -> None:
     watcher = await watch(Change(debounce=0.05))
     async with working():
         await write("a")
-        await write("b")
         await until(lambda: watcher.payloads, "the debounced wake")
 
-    assert watcher.keys == [["a", "b"]]
+    (fired,) = await wakes(watcher.url, reason="change")
+    assert watcher.keys == [["a"]]
+    assert fired.claimed_at is not None
+    assert fired.claimed_at >= fired.created_at + timedelta(seconds=0.05)
 
 
 async def test_the_timeout_fires_when_nothing_changes(watch: Watch) -> None:
