@@ -39,7 +39,7 @@ def release_lease(unit: Unit, entity: Entity) -> bool:
     _look_again(entity)
     if entity.lease_expires_at is None:
         return False
-    unit.change_stream(entity.stream_id, epoch=unit.stream(entity.stream_id).epoch + 1)
+    unit.raise_epochs([entity.stream_id])
     Wake.objects.filter(entity=entity, state=Wake.State.CLAIMED).update(state=Wake.State.PENDING)
     directory.touch(unit, entity, lease_owner="", lease_expires_at=None)
     unit.nudge("wake")

@@ -6,6 +6,7 @@ without a gap. A process that dies says nothing; the row's `lease_until` tells t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -22,18 +23,18 @@ def path_of(owner: str) -> str:
 
 
 def ensure(unit: Unit, owner: str) -> StreamInfo:
-    """The owner's directory, made if it is not there."""
+    """The owner's directory, made if it is not there. It is not locked: see `announce`."""
     path = path_of(owner)
     found = Stream.objects.filter(path=path).first()
     if found is not None:
-        return unit.stream(found.id)
+        return info_of(found)
     try:
         return unit.create_stream(path, Stream.Kind.DIRECTORY, owner)
     except StreamExists:  # another process was faster
         return info_of(Stream.objects.get(path=path))
 
 
-def listing(entity: Entity, parent_url: str | None) -> dict[str, Any]:
+def listing(entity: Entity, parent_url: str | None = None) -> dict[str, Any]:
     """The row of an agent. The page and the push are drawn from it."""
     running = entity.status == "running"
     lease = entity.lease_expires_at if running else None
@@ -51,12 +52,22 @@ def listing(entity: Entity, parent_url: str | None) -> dict[str, Any]:
 
 
 def announce(unit: Unit, entity: Entity) -> None:
-    """Append the agent's row as it is now, unless it is just the same."""
-    known = unit.row(entity.directory_id, "agent", entity.url)
-    parent_url = known.value["parent"] if known else (entity.parent.url if entity.parent else None)
-    value = listing(entity, parent_url)
-    if known is None or known.value != value:
-        unit.append(entity.directory_id, [NewEvent("agent", entity.url, value, "upsert")])
+    """Append the agent's row as it is now, unless it is just the same.
+
+    It is done at the end of the transaction: every change of every agent of an owner meets in this stream,
+    so it is locked last, in one order, and only while the transaction commits.
+    """
+    unit.later(_append, entity.pk, (entity, listing(entity)))
+
+
+def _append(left: Sequence[tuple[Unit, tuple[Entity, dict[str, Any]]]]) -> None:
+    places = [(entity.directory_id, "agent", entity.url) for _, (entity, _) in left]
+    left[0][0].prefetch([stream for stream, _, _ in places], places)
+    for (unit, (entity, value)), place in zip(left, places, strict=True):
+        known = unit.row(*place)
+        value["parent"] = known.value["parent"] if known else entity.parent.url if entity.parent else None
+        if known is None or known.value != value:
+            unit.append(entity.directory_id, [NewEvent("agent", entity.url, value, "upsert")])
 
 
 def touch(unit: Unit, entity: Entity, **fields: Any) -> None:

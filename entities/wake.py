@@ -7,25 +7,23 @@ who lost it is refused (fencing, after Kleppmann's "How to do distributed lockin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from entities import directory, log
+from entities import claims, directory, log
 from entities.conf import conf
-from entities.models import Entity, Subscription, Timer, Wake
+from entities.models import Entity, Subscription, Wake
 from shared_state.api import Fence, Unit
 from shared_state.models import RowRecord
 
 MAX_CHANGES = 100
 """How many changes one wake lists; further ones only count."""
-MAX_NUMBER = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +62,16 @@ def request_finished(unit: Unit, subscription: Subscription, child: dict[str, An
 
 def request_change(unit: Unit, subscription: Subscription, changes: list[dict[str, Any]]) -> None:
     """Wake an observer for changed rows, after its debounce; merged with the subscription's waiting wake."""
-    due = unit.now + timedelta(milliseconds=subscription.debounce_ms)
-    if not _merge_change(subscription, changes, due):
+    due_at = unit.now + timedelta(milliseconds=subscription.debounce_ms)
+    if not _merge_change(subscription, changes, due_at):
         _create(
             unit, subscription.observer, reason=Wake.Reason.CHANGE, source=subscription.source_url,
-            subscription=subscription, payload=_merged({}, changes), due_at=due,
+            subscription=subscription, payload=_merged({}, changes), due_at=due_at,
         )  # fmt: skip
     unit.nudge("wake")
 
 
-def _merge_change(subscription: Subscription, changes: list[dict[str, Any]], due: datetime) -> bool:
+def _merge_change(subscription: Subscription, changes: list[dict[str, Any]], due_at: datetime) -> bool:
     """Add changes to the subscription's waiting wake, unless there is none, or it is claimed just now."""
     waiting = _unclaimed(subscription=subscription).order_by("id")
     if connection.vendor == "postgresql":
@@ -81,7 +79,7 @@ def _merge_change(subscription: Subscription, changes: list[dict[str, Any]], due
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
     found = waiting.first()
     if found is not None:
-        Wake.objects.filter(pk=found.pk).update(payload=_merged(found.payload, changes), due_at=due)
+        Wake.objects.filter(pk=found.pk).update(payload=_merged(found.payload, changes), due_at=due_at)
     return found is not None
 
 
@@ -135,9 +133,12 @@ def recover(unit: Unit, *, dead_owners: Collection[str] = ()) -> int:
     lost = Q(lease_expires_at__lte=unit.now)
     if dead_owners:
         lost |= Q(lease_expires_at__isnull=False, lease_owner__in=list(dead_owners))
-    freed = list(_locked(Entity.objects.filter(lost).select_related("stream")))
+    held = Entity.objects.filter(lost)
+    if connection.vendor == "postgresql":
+        held = held.select_for_update(skip_locked=True)
+    freed = list(held)
     for entity in freed:
-        unit.change_stream(entity.stream_id, epoch=unit.stream(entity.stream_id).epoch + 1)
+        unit.raise_epochs([entity.stream_id])
         Wake.objects.filter(entity=entity, state=Wake.State.CLAIMED).update(state=Wake.State.PENDING)
         directory.touch(unit, entity, lease_owner="", lease_expires_at=None)
     if freed:
@@ -150,34 +151,22 @@ def claim(unit: Unit, worker: str, limit: int) -> list[Claimed]:
 
     On PostgreSQL, rows that another worker is claiming are passed over (`SKIP LOCKED`).
     """
-    due = _claimable().filter(due_at__lte=unit.now).select_related("entity", "subscription")
-    due = due.order_by("due_at", "id")
-    taken: dict[int, Claimed] = {}
-    for wake in _locked(due, of=("self", "entity"))[:limit]:
-        if wake.entity_id not in taken:
-            taken[wake.entity_id] = _take(unit, wake, worker)
-    return list(taken.values())
+    idents = claims.due_wakes(unit.now, limit)
+    if not idents:
+        return []
+    # Two wakes of one entity: the first that was due remains.
+    found = Wake.objects.filter(pk__in=idents).select_related("entity", "subscription")
+    by_entity = {wake.entity_id: wake for wake in found.order_by("-due_at", "-id")}
+    wakes = sorted(by_entity.values(), key=lambda wake: (wake.due_at, wake.pk))
+    epochs = unit.raise_epochs([wake.entity.stream_id for wake in wakes])
+    claimed = [_take(unit, wake, worker, epochs[wake.entity.stream_id]) for wake in wakes]
+    claims.store(wakes)
+    return claimed
 
 
-def _claimable() -> QuerySet[Wake]:
-    """Pending wakes of entities that nobody holds.
-
-    A wake that was begun (and put off, or cut off) goes before the others of its entity, however long it
-    waits for its next attempt: what happened first is handled first.
-    """
-    begun_before = Wake.objects.filter(
-        entity=OuterRef("entity"), state=Wake.State.PENDING,
-        number__lt=Coalesce(OuterRef("number"), Value(MAX_NUMBER)),
-    )  # fmt: skip
-    return Wake.objects.filter(
-        ~Exists(begun_before), state=Wake.State.PENDING, entity__lease_expires_at__isnull=True
-    ).exclude(entity__state__in=(Entity.State.STOPPED, Entity.State.KILLED, Entity.State.PAUSED))
-
-
-def _take(unit: Unit, wake: Wake, worker: str) -> Claimed:
+def _take(unit: Unit, wake: Wake, worker: str, epoch: int) -> Claimed:
+    """Work out what a claim changes in the wake and the entity; their rows are written after that."""
     entity = wake.entity
-    epoch = unit.stream(entity.stream_id).epoch + 1
-    unit.change_stream(entity.stream_id, epoch=epoch)
     first = wake.number is None
     if first:
         entity.wake_count += 1
@@ -187,23 +176,13 @@ def _take(unit: Unit, wake: Wake, worker: str) -> Claimed:
     if entity.state == Entity.State.SPAWNING:
         entity.state = Entity.State.IDLE
     entity.last_activity_at = unit.now
-    entity.save(update_fields=("wake_count", "lease_owner", "lease_expires_at", "state", "last_activity_at"))
-    wake.state, wake.attempts, wake.epoch, wake.claimed_at = (
-        Wake.State.CLAIMED,
-        wake.attempts + 1,
-        epoch,
-        unit.now,
-    )
+    wake.state, wake.attempts = Wake.State.CLAIMED, wake.attempts + 1
+    wake.epoch, wake.claimed_at = epoch, unit.now
     claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch))
     if wake.reason != Wake.Reason.INBOX:
         _write_down(unit, claimed)
     if first:
         wake.to_offset = unit.stream(entity.stream_id).head + 1
-    wake.save(
-        update_fields=(
-            "number", "state", "attempts", "epoch", "claimed_at", "payload", "from_offset", "to_offset",
-        )
-    )  # fmt: skip
     directory.announce(unit, entity)
     return claimed
 
@@ -227,6 +206,7 @@ def _write_down(unit: Unit, claimed: Claimed) -> None:
     if child is not None:
         events += [_child_status(known) for known in (child | {"status": "idle"}, *payload["other_children"])]
     wake.from_offset = unit.append(entity.stream_id, events)[0].offset
+    Wake.objects.filter(pk=wake.pk).update(payload=payload, from_offset=wake.from_offset)
 
 
 def _child_status(child: dict[str, Any]) -> Any:
@@ -252,13 +232,6 @@ def _others(entity: Entity, finished: str) -> list[dict[str, str]]:
     return [{"url": child.url, "type": child.type, "status": child.status} for child in siblings]
 
 
-def _locked(queryset: QuerySet[Any], of: Iterable[str] = ("self",)) -> QuerySet[Any]:
-    """Lock what is read, passing over what others hold. SQLite has one writer at a time anyway."""
-    if connection.vendor == "postgresql":
-        return queryset.select_for_update(skip_locked=True, of=tuple(of))
-    return queryset
-
-
 # -- holding and ending
 
 
@@ -281,7 +254,7 @@ def settle(unit: Unit, claimed: Claimed) -> None:
     """The handler is done: the wake is done, the messages it covers are processed, the lease is free."""
     _mark_processed(unit, claimed)
     Wake.objects.filter(pk=claimed.wake.pk).update(state=Wake.State.DONE, settled_at=unit.now, error="")
-    _release(unit, claimed.entity, state=_rested(claimed.entity))
+    _release(unit, claimed.entity, rested=True)
 
 
 def hand_back(unit: Unit, claimed: Claimed) -> None:
@@ -303,10 +276,10 @@ def fail(unit: Unit, claimed: Claimed, message: str, *, not_before: float = 0.0)
         _release(unit, claimed.entity, state=Entity.State.ERROR)
         return None
     pause = max(conf.retry_seconds * 4 ** (wake.attempts - 1), not_before)
-    due: datetime = unit.now + timedelta(seconds=pause)
-    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PENDING, due_at=due, error=message)
+    again: datetime = unit.now + timedelta(seconds=pause)
+    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PENDING, due_at=again, error=message)
     _release(unit, claimed.entity)
-    return due
+    return again
 
 
 def park(unit: Unit, entity: Entity, wake: Wake, message: str) -> None:
@@ -327,29 +300,17 @@ def retry(unit: Unit, wake: Wake) -> None:
     unit.nudge("wake")
 
 
-def next_due() -> datetime | None:
-    """When the next wake or timer that waits for its time will be due; for the worker's alarm clock."""
-    moments = [
-        _claimable().order_by("due_at").values_list("due_at", flat=True).first(),
-        Timer.objects.order_by("due_at").values_list("due_at", flat=True).first(),
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
 def any_lost() -> bool:
     """Whether a lease ended without being given back."""
     return Entity.objects.filter(lease_expires_at__lte=timezone.now()).exists()
 
 
-def _rested(entity: Entity) -> str:
-    """What a settled entity is: a signal may have changed it; an error that was overcome is over."""
-    state = Entity.objects.values_list("state", flat=True).get(pk=entity.pk)
-    return Entity.State.IDLE if state in (Entity.State.ERROR, Entity.State.SPAWNING) else state
-
-
-def _release(unit: Unit, entity: Entity, **fields: Any) -> None:
+def _release(unit: Unit, entity: Entity, *, rested: bool = False, **fields: Any) -> None:
+    """End the lease. `rested`: all went well, so an error that was there before is over."""
     entity.refresh_from_db(fields=("state", "title", "tags"))
-    unit.change_stream(entity.stream_id, epoch=unit.stream(entity.stream_id).epoch + 1)
+    if rested and entity.state in (Entity.State.ERROR, Entity.State.SPAWNING):
+        fields["state"] = Entity.State.IDLE
+    unit.raise_epochs([entity.stream_id])
     directory.touch(unit, entity, lease_owner="", lease_expires_at=None, interrupt_epoch=0, **fields)
     unit.nudge("wake")
 

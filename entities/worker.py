@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -21,7 +22,7 @@ from typing import IO, Any
 import structlog
 from django.utils import timezone
 
-from entities import runtime, timers, wake
+from entities import claims, runtime, timers, wake
 from entities.agent.providers import close_providers
 from entities.conf import conf
 from entities.registry import registry
@@ -45,6 +46,7 @@ class Worker:
         self._concurrency = concurrency or conf.worker_concurrency
         self._running: dict[int, tuple[Execution, asyncio.Task[None]]] = {}
         self._look = asyncio.Event()
+        self._alarm: datetime | None = None
         self._claiming: asyncio.Task[None] | None = None
         self._watching: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
@@ -106,27 +108,25 @@ class Worker:
         """Until a nudge, the next due time, or the poll for lost nudges."""
         if self._look.is_set():
             return
-        pause = await self._pause()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._look.wait(), pause)
+            await asyncio.wait_for(self._look.wait(), self._pause())
 
-    async def _pause(self) -> float:
+    def _pause(self) -> float:
         """Seconds until there may be something to do that no nudge tells of."""
-        due = await in_thread(wake.next_due)
-        if due is None or len(self._running) >= self._concurrency:
+        if self._alarm is None or len(self._running) >= self._concurrency:
             return conf.poll_seconds
         # What is due but was not claimed is just being claimed elsewhere; do not spin over it.
-        return min(conf.poll_seconds, max(BREATH, (due - timezone.now()).total_seconds()))
+        return min(conf.poll_seconds, max(BREATH, (self._alarm - timezone.now()).total_seconds()))
 
     async def _claim(self) -> None:
         free = self._concurrency - len(self._running)
         if free <= 0 or self._stopping:
             return
-        claimed = await self._unit(lambda unit: _claim_due(unit, self.name, free))
+        claimed, self._alarm = await self._unit(lambda unit: claim_due(unit, self.name, free))
         for found in claimed:
             self._run(found)
         self._note_idle()
-        if len(claimed) == free:
+        if claimed:  # there may be more: of others than these, or than there was room for
             self._look.set()
 
     def _run(self, claimed: wake.Claimed) -> None:
@@ -140,10 +140,11 @@ class Worker:
         task.add_done_callback(partial(self._done, entity))
 
     def _done(self, entity: int, task: asyncio.Task[None]) -> None:
+        if len(self._running) >= self._concurrency:
+            self._look.set()  # there is room now for what could not be taken
         if entity in self._running and self._running[entity][1] is task:
             del self._running[entity]
         self._note_idle()
-        self._look.set()
 
     def _note_idle(self) -> None:
         if self._running:
@@ -203,9 +204,14 @@ class Worker:
         return await submit(run, origin=Origin(f"system:{self.name}"))
 
 
-def _claim_due(unit: Unit, name: str, free: int) -> list[wake.Claimed]:
-    timers.deliver_due(unit)
-    return wake.claim(unit, name, free)
+def claim_due(unit: Unit, name: str, free: int) -> tuple[list[wake.Claimed], datetime | None]:
+    """Claim what is due; and when something will be that is not yet."""
+    timer, first = claims.next_timer_and_wake()
+    if timer is not None and timer <= unit.now:
+        timers.deliver_due(unit)
+    elif first is None or first > unit.now:
+        return [], min((moment for moment in (timer, first) if moment is not None), default=None)
+    return wake.claim(unit, name, free), unit.now
 
 
 def _look_around(running: Sequence[int]) -> tuple[set[int], list[str] | None]:

@@ -38,6 +38,7 @@ from shared_state.records import (
 )
 from shared_state.schema import Collection, CollectionSpec, SharedStateSchema, collections
 from shared_state.signals import events_appended
+from shared_state.sql import moment
 from shared_state.stream import (
     count_rows,
     event_of,
@@ -101,6 +102,7 @@ __all__ = [
     "in_thread",
     "info_of",
     "may",
+    "moment",
     "parse_offset",
     "principal_of",
     "read",

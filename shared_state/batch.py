@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ from shared_state.models import EventRecord
 from shared_state.records import Fence, Hint, NewEvent, Origin
 from shared_state.signals import events_appended
 from shared_state.sql import ClientKey, RowKey, dialect
-from shared_state.unit import Unit
+from shared_state.unit import LastWork, Unit
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,25 @@ class Job:
         self.result, self.error, self.again = result, error, again
 
 
+class _Ending:
+    """What the units of a transaction leave for its end, and for after it."""
+
+    def __init__(self) -> None:
+        self.nudges: dict[str, None] = {}
+        self._postponed: dict[LastWork, dict[Hashable, tuple[Unit, Any]]] = {}
+
+    def take(self, unit: Unit) -> None:
+        """Remember what a unit left that is done."""
+        self.nudges.update(dict.fromkeys(unit.nudges))
+        for (work, key), value in unit.postponed.items():
+            self._postponed.setdefault(work, {})[key] = (unit, value)
+
+    def work(self) -> None:
+        """Do what was put off."""
+        for work, left in self._postponed.items():
+            work(list(left.values()))
+
+
 def write(jobs: Sequence[Job]) -> None:
     """Do jobs in as few transactions as it takes; each is settled then, with a result or an error."""
     waiting = list(jobs)
@@ -114,8 +133,7 @@ def _reconnect() -> None:
 
 def _write_together(jobs: Sequence[Job]) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
-    ledger = Ledger(dialect(), timezone.now())
-    nudges: dict[str, None] = {}
+    ledger, ending = Ledger(dialect(), timezone.now()), _Ending()
     reached = ["opening"]
     try:
         connection.ensure_connection()
@@ -124,7 +142,8 @@ def _write_together(jobs: Sequence[Job]) -> None:
             transaction.on_commit(lambda: reached.append("committed"))
             _prefetch(ledger, jobs)
             for job in jobs:
-                _run(ledger, job, nudges)
+                _run(ledger, job, ending)
+            ending.work()
             ledger.flush()
             _call_hook("before")
             reached.append("committing")
@@ -135,9 +154,9 @@ def _write_together(jobs: Sequence[Job]) -> None:
             raise
         log.exception("after_commit_failed")
     _call_hook("after")
-    if ledger.appended or nudges:
+    if ledger.appended or ending.nudges:
         hints = [Hint(stream, head) for stream, head in ledger.moved.items()]
-        bus.publish(hints, list(nudges), ledger.appended)
+        bus.publish(hints, list(ending.nudges), ledger.appended)
 
 
 def _was_committed(ledger: Ledger, error: Exception) -> bool:
@@ -179,7 +198,7 @@ def _prefetch(ledger: Ledger, jobs: Sequence[Job]) -> None:
     ledger.prefetch(streams, rows, keys)
 
 
-def _run(ledger: Ledger, job: Job, nudges: dict[str, None]) -> None:
+def _run(ledger: Ledger, job: Job, ending: _Ending) -> None:
     """One unit; what it raises is its own, and undone."""
     try:
         _check(ledger, job.fence)
@@ -204,7 +223,7 @@ def _run(ledger: Ledger, job: Job, nudges: dict[str, None]) -> None:
             raise  # the transaction is gone, not just this unit
         job.settle(error=error, again=again)
     else:
-        nudges.update(dict.fromkeys(unit.nudges))
+        ending.take(unit)
     finally:
         in_unit.reset(token)
     return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,7 +26,7 @@ from shared_state.exceptions import (
     VersionConflict,
 )
 from shared_state.records import Event, Json, NewEvent, Origin, Row, StreamInfo
-from shared_state.sql import ClientKey, Dialect, RowKey, Values
+from shared_state.sql import ClientKey, Dialect, RowKey, Values, moment
 
 _ABSENT: Any = object()
 _VALUE, _CREATED, _VERSION, _CREATED_AT = 3, 4, 5, 6  # places in a row's tuple: `sql.ROW_COLUMNS`
@@ -95,10 +95,12 @@ class Ledger:
                 self._learn(values)
         if wanted := {key: None for key in rows if key not in self._rows}:
             self._rows.update(wanted)
+            self._learned += [(self._rows, key, _ABSENT) for key in wanted]
             for values in self._sql.rows(list(wanted)):
                 self._rows[values[:3]] = values
         if asked := {key: None for key in keys if key not in self._repeats}:
             self._repeats.update(asked)
+            self._learned += [(self._repeats, key, _ABSENT) for key in asked]
             for values in self._sql.repeated(list(asked)):
                 self._repeats[values[0], values[12]] = _event(values)
 
@@ -108,6 +110,7 @@ class Ledger:
             ident, path, kind, owner, root, epoch, bool(closed), bool(observed), schema
         )
         self._heads[ident] = head
+        self._learned += [(self._streams, ident, _ABSENT), (self._heads, ident, _ABSENT)]
 
     def _stream(self, stream: int) -> _Stream:
         """A stream, locked from now on. Raises `StreamNotFound`."""
@@ -117,17 +120,14 @@ class Ledger:
             found = self._streams.get(stream)
             if found is None:
                 raise StreamNotFound(f"There is no stream {stream}.")
-            self._learned += [(self._streams, stream, _ABSENT), (self._heads, stream, _ABSENT)]
         return found
 
     def _current(self, place: RowKey) -> Values | None:
         found = self._rows.get(place, _ABSENT)
         if found is _ABSENT:
-            self._stream(
-                place[0]
-            )  # locked first: what another process is changing must not be read as it was
+            # Locked first: what another process is changing must not be read as it was.
+            self._stream(place[0])
             self.prefetch((), [place])
-            self._learned.append((self._rows, place, _ABSENT))
             found = self._rows[place]
         return found  # type: ignore[no-any-return]
 
@@ -137,7 +137,6 @@ class Ledger:
         asked = (stream, client_key)
         if asked not in self._repeats:
             self.prefetch((), (), [asked])
-            self._learned.append((self._repeats, asked, _ABSENT))
         found = self._repeats[asked]
         return None if found is None else replace(found, repeated=True)
 
@@ -377,18 +376,10 @@ def _loads(value: Any) -> Json:
     return orjson.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
 
 
-def _moment(value: Any) -> datetime:
-    """SQLite says times in UTC without naming the zone."""
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _event(v: Values) -> Event:
     old = None if v[6] is None else orjson.loads(v[6])
-    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), _moment(v[7]), Origin(*v[8:12]), old)
+    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), moment(v[7]), Origin(*v[8:12]), old)
 
 
 def _row(v: Values) -> Row:
-    return Row(
-        v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], _moment(v[6]), _moment(v[7]), Origin(*v[8:12])
-    )
+    return Row(v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], moment(v[6]), moment(v[7]), Origin(*v[8:12]))

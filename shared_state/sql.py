@@ -229,6 +229,12 @@ _DIALECTS: dict[str, type[SqliteDialect] | type[PostgresDialect]] = {
 }
 
 
+def moment(value: Any) -> datetime:
+    """A time as either driver reads it. SQLite says times in UTC, as text that does not name the zone."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def dialect() -> Dialect:
     """The statements for the configured database. Raises `NotImplementedError` for one we do not know."""
     found = _DIALECTS.get(connection.vendor)

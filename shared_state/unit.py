@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,8 @@ from shared_state.ledger import Ledger, check
 from shared_state.models import RowRecord, Stream
 from shared_state.records import Event, Json, NewEvent, Origin, Row, StreamInfo
 
-LastWork = Callable[[Mapping[Any, "Unit"]], None]
-"""Called with what was left for it, and for each the unit that left it last."""
+LastWork = Callable[[Sequence[tuple["Unit", Any]]], None]
+"""Called with what was left for it, each with the unit that left it."""
 _CHANGEABLE = frozenset({"epoch", "observed", "closed", "schema"})
 _PATH_LENGTH = 255
 
@@ -34,7 +34,7 @@ class Unit:
         self.origin = origin
         self.nudges: list[str] = []
         """What to tell other processes' workers after the commit; see `bus`."""
-        self.postponed: list[tuple[LastWork, Hashable]] = []
+        self.postponed: dict[tuple[LastWork, Hashable], Any] = {}
         """What is left for the end of the transaction; see `later`."""
 
     @property
@@ -109,13 +109,14 @@ class Unit:
             self._ledger.adopt(replace(info, epoch=info.epoch + 1))
         return {stream: self._ledger.epoch(stream) for stream in streams}
 
-    def later(self, work: LastWork, item: Hashable) -> None:
-        """Have `work` called once at the end of the transaction, with all that its units left for it.
+    def later(self, work: LastWork, key: Hashable, value: Any) -> None:
+        """Have `work` called once at the end of the transaction with all that its units left for it.
 
-        For what many units would each do to the same stream. It is locked last, and in order, and so for the
-        time of a commit and no longer. Nothing is left by a unit that fails.
+        What was left last under a key counts. For a stream that many units append to: so it is locked after
+        everything else, and no longer than a commit takes. A unit that fails leaves nothing; if `work` fails,
+        so does the transaction. What `work` appends wakes no observer.
         """
-        self.postponed.append((work, item))
+        self.postponed[work, key] = value
 
     def nudge(self, text: str) -> None:
         """Tell workers something after the commit, such as `wake`. Only a hint."""

@@ -22,7 +22,7 @@ def run() -> Iterator[Table]:
         f"{ENTITIES:,} idle agents",
         ("database", "bytes/agent", "look for work p50 ms", "p99 ms", "memory before MB", "after MB"),
         notes=(
-            "Looking for work is the whole unit: due timers, a claim, the next due time. Nothing is due.",
+            "Looking for work is the whole unit: due timers, due wakes, the next due time. Nothing is due.",
         ),
     )
     for database in DATABASES:
@@ -61,8 +61,8 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
     from django.db import connection
     from django.utils import timezone
 
-    from entities import timers, wake
     from entities.models import Entity
+    from entities.worker import claim_due
     from shared_state.api import Origin, Unit, unit
     from shared_state.models import Stream
 
@@ -82,14 +82,14 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
             for n, stream in zip(numbers, streams, strict=True)
         )  # fmt: skip
 
-    def look(u: Unit) -> int:
-        return timers.deliver_due(u) + len(wake.claim(u, "bench", 10))
+    def look(u: Unit) -> None:
+        claimed, _ = claim_due(u, "bench", 10)
+        assert not claimed
 
     waits = []
     for _ in range(200):
         begin = time.perf_counter()
         unit(look, origin=Origin("system:bench"))
-        wake.next_due()
         waits.append((time.perf_counter() - begin) * 1000)
     grown = (_database_size(connection) - size) / entities
     return grown, percentile(waits, 0.5), percentile(waits, 0.99), before, _memory()
