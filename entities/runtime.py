@@ -113,7 +113,12 @@ def _load(claimed: Claimed) -> tuple[WakeEvent, list[Event], bool, bool]:
         if event.offset < found.to_offset and (types is None or event.operation == "insert")
     ]  # fmt: skip
     set_up = RowRecord.objects.filter(stream=stream, type="manifest").exclude(wake=claimed.key)
-    return _wake_event(found, events), events, not set_up.exists(), bool(_runs_of(claimed))
+    return (
+        _wake_event(found, events),
+        events,
+        not set_up.exists(),
+        not claimed.first and bool(_runs_of(claimed)),
+    )
 
 
 def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:

@@ -33,6 +33,8 @@ class Claimed:
     wake: Wake
     entity: Entity
     fence: Fence
+    first: bool
+    """Whether nobody has begun it before."""
 
     @property
     def key(self) -> str:
@@ -178,7 +180,7 @@ def _take(unit: Unit, wake: Wake, worker: str, epoch: int) -> Claimed:
     entity.last_activity_at = unit.now
     wake.state, wake.attempts = Wake.State.CLAIMED, wake.attempts + 1
     wake.epoch, wake.claimed_at = epoch, unit.now
-    claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch))
+    claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch), first)
     if wake.reason != Wake.Reason.INBOX:
         _write_down(unit, claimed)
     if first:

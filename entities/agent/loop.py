@@ -89,15 +89,19 @@ async def _begin(run: _Run) -> None:
         return
     if known is not None:  # it was given up, and its wake retried by hand
         again = {**known.value, "status": "started", "finish_reason": None, "ended_at": None}
-        await run.session.append([log.new("run", run.key, again, "update")], run.key)
-        await run.reload()
+        await _write_run(run, log.new("run", run.key, again, "update"))
         return
     started = {
         "status": "started", "wake": run.session.claimed.key, "provider": run.provider.name,
         "started_at": log.iso(timezone.now()),
     }  # fmt: skip
-    await run.session.append([log.new("run", run.key, started)], run.key)
-    await run.reload()
+    await _write_run(run, log.new("run", run.key, started))
+
+
+async def _write_run(run: _Run, event: NewEvent, *before: NewEvent) -> None:
+    """Append the run's own row, after what belongs before it."""
+    written = await run.session.append([*before, event], run.key)
+    run.data = rundata.with_run(run.data, written[-1])
 
 
 async def _rounds(run: _Run) -> str:
@@ -163,9 +167,7 @@ async def _finish(run: _Run, reason: str) -> None:
         "finish_reason": reason,
         "ended_at": log.iso(timezone.now()),
     }
-    events = [*_notes(run, reason), log.new("run", run.key, ended, "update")]
-    await run.session.append(events, run.key)
-    await run.reload()
+    await _write_run(run, log.new("run", run.key, ended, "update"), *_notes(run, reason))
 
 
 def _notes(run: _Run, reason: str) -> list[NewEvent]:

@@ -117,8 +117,9 @@ class StepRecorder:
             events = self._collect()
             if events:
                 await self._session.append(events, self._run)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), 1 / conf.deltas_per_second)
+            if any(block.deltas for block in self._blocks.values()):  # the first words wait for nothing
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), 1 / conf.deltas_per_second)
 
     def _collect(self) -> list[NewEvent]:
         events, self._queue = self._queue, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from entities import log
@@ -11,7 +11,7 @@ from entities.agent import window
 from entities.agent.messages import Message
 from entities.context import Session
 from entities.exceptions import RunFailed
-from shared_state.api import Json, NewEvent, Row, read, row_of
+from shared_state.api import Event, Json, NewEvent, Row, read, row_of
 from shared_state.api import window as newest_rows
 from shared_state.models import RowRecord
 
@@ -66,6 +66,18 @@ class RunData:
         """Deletes for what a step that was cut off left behind; it is said anew, under the same keys."""
         prefix = f"{self.key}-s{number}-b"
         return [NewEvent(row.type, row.key, None, "delete") for row in self.own if row.key.startswith(prefix)]
+
+
+def with_run(data: RunData, event: Event) -> RunData:
+    """What a run is after its own row was written; there is no need to read it again."""
+    created, since = (
+        (event.offset, event.timestamp) if data.run is None else (data.run.created, data.run.created_at)
+    )
+    run = Row(
+        event.stream, event.type, event.key, event.value, created, event.offset, since, event.timestamp,
+        event.origin,
+    )  # fmt: skip
+    return replace(data, run=run)
 
 
 def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
