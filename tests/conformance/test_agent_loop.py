@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from entities import api
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
+from entities.agent.model import BlockDelta, BlockStarted, StepDone
 from entities.api import RunFailed, tool
 from entities.registry import Registry
 from shared_state.api import in_thread
+from shared_state.models import EventRecord
 from tests.support.runtime import (
     ADA,
     born,
@@ -22,6 +25,7 @@ from tests.support.runtime import (
     rows,
     tell,
     texts,
+    until,
     values,
     wakes,
 )
@@ -136,6 +140,36 @@ async def test_the_offline_model_speaks_in_pieces_that_join_to_its_text(types: R
     ((_, joined),) = (await deltas(url, "text_delta", "text_id")).items()
     assert joined == text
     assert len(await events(url, "text_delta")) > 1
+
+
+async def test_the_first_words_wait_for_nothing(types: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that begins late, and goes on only when its first words are in the log."""
+
+    class Late:
+        name = "late"
+
+        async def stream(self, request: Any) -> AsyncIterator[Any]:
+            await until(in_log("step"), "the step")
+            yield BlockStarted(0, "text")
+            yield BlockDelta(0, "First ")
+            await until(in_log("text_delta"), "the first words")
+            yield BlockDelta(0, "words.")
+            yield StepDone(response(Text("First words.")))
+
+    def in_log(type: str) -> Any:
+        return EventRecord.objects.filter(type=type).exists
+
+    monkeypatch.setattr("entities.agent.loop.get_provider", Late)
+
+    @types.define("patient")
+    async def patient(ctx: Any, wake: Any) -> None:
+        await ctx.use_agent("You wait.").run()
+
+    with configured(DELTAS_PER_SECOND=0.001):
+        url = await born("patient", message="begin")
+        await handle_all()
+
+    assert [event.value["delta"] for event in await events(url, "text_delta")] == ["First ", "words."]
 
 
 async def deltas(url: str, type: str, reference: str) -> dict[str, str]:
