@@ -19,7 +19,7 @@ from django.utils import timezone
 from entities import claims, directory, log
 from entities.conf import conf
 from entities.models import Entity, Subscription, Wake
-from shared_state.api import Fence, Unit
+from shared_state.api import Fence, Unit, committed
 from shared_state.models import RowRecord
 
 MAX_CHANGES = 100
@@ -220,11 +220,12 @@ def _with_response(wake: Wake, child: dict[str, Any]) -> dict[str, Any]:
     """The texts of the finished run; it is over, so they do not change any more."""
     if wake.subscription is None or not wake.subscription.include_response:
         return child
-    of_child = RowRecord.objects.filter(stream=wake.subscription.source_id)
-    run = of_child.filter(type="run", key=child["run_id"]).first()
+    child_stream = wake.subscription.source_id
+    run = committed.row(child_stream, "run", child["run_id"])
     if run is None:
         return child
-    texts = of_child.filter(created__gt=run.created, type="text", value__run_id=run.key)
+    later = RowRecord.objects.filter(stream=child_stream, created__gt=run.created)
+    texts = later.filter(type="text", value__run_id=run.key)
     said = [row.value["content"] for row in texts.order_by("created") if row.value.get("content")]
     return {**child, "response": "\n\n".join(said)}
 

@@ -26,7 +26,7 @@ from shared_state.exceptions import (
     VersionConflict,
 )
 from shared_state.records import Event, Json, NewEvent, Origin, Row, StreamInfo
-from shared_state.sql import ClientKey, Dialect, RowKey, Values, moment
+from shared_state.sql import ClientKey, Dialect, RowKey, Values, as_event, as_row
 
 _ABSENT: Any = object()
 _VALUE, _CREATED, _VERSION, _CREATED_AT = 3, 4, 5, 6  # places in a row's tuple: `sql.ROW_COLUMNS`
@@ -102,7 +102,7 @@ class Ledger:
             self._repeats.update(asked)
             self._learned += [(self._repeats, key, _ABSENT) for key in asked]
             for values in self._sql.repeated(list(asked)):
-                self._repeats[values[0], values[12]] = _event(values)
+                self._repeats[values[0], values[12]] = as_event(values)
 
     def _learn(self, values: Values) -> None:
         ident, path, kind, owner, root, head, epoch, closed, observed, schema = values
@@ -167,7 +167,7 @@ class Ledger:
     def row(self, stream: int, type: str, key: str) -> Row | None:
         """One row, with what this transaction did to it. Raises `StreamNotFound`."""
         found = self._current((stream, type, key))
-        return None if found is None else _row(found)
+        return None if found is None else as_row(found)
 
     @property
     def streams(self) -> list[int]:
@@ -374,12 +374,3 @@ def _resolve(new: NewEvent, current: Values | None) -> str:
 def _loads(value: Any) -> Json:
     """JSON is text in both databases; a stream that was adopted brings its schema along."""
     return orjson.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
-
-
-def _event(v: Values) -> Event:
-    old = None if v[6] is None else orjson.loads(v[6])
-    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), moment(v[7]), Origin(*v[8:12]), old)
-
-
-def _row(v: Values) -> Row:
-    return Row(v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], moment(v[6]), moment(v[7]), Origin(*v[8:12]))

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import orjson
 from django.db import connection
 
+from shared_state.records import Event, Origin, Row
+
 EVENT_COLUMNS = (
     "stream_id", "offset", "type", "key", "operation", "value", "old",
     "timestamp", "writer", "wake", "run", "tool_call", "client_key",
@@ -69,6 +71,7 @@ class SqliteDialect:
     """
 
     def _execute(self, sql: str, keys: Sequence[Any]) -> list[Values]:
+        connection.ensure_connection()
         with connection.wrap_database_errors:
             found = connection.connection.execute(sql, (orjson.dumps(keys).decode(),))
             return found.fetchall()  # type: ignore[no-any-return]
@@ -188,11 +191,15 @@ _PG_STREAMS = (
     f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} "  # noqa: S608
     "WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 )
-_PG_ROWS = (
-    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} "  # noqa: S608
-    "FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, key) "
-    f"JOIN {_ROWS} AS r USING (stream_id, type, key)"
+# Written as a range in the order of the unique index, so that it is the only one to use. For `key = k.key`
+# the planner takes the index of (stream, type, created) just as gladly while it believes a type to have few
+# rows, as it does in a new stream, and then walks through all of them for each key.
+_PG_PLACES = (
+    "unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, key) CROSS JOIN LATERAL "  # noqa: S608
+    f"(SELECT * FROM {_ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
+    "AND o.key >= k.key AND o.key <= k.key ORDER BY o.key LIMIT 1) AS r"
 )
+_PG_ROWS = f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM {_PG_PLACES}"  # noqa: S608
 _PG_REPEATED = (
     f"SELECT {_quoted(EVENT_COLUMNS, 'e.')} "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::text[]) AS k(stream_id, client_key) "
@@ -213,11 +220,7 @@ def _pg_unnested(columns: Sequence[str]) -> str:
 
 _PG_INSERT_EVENTS = f"INSERT INTO {_EVENTS} ({_quoted(EVENT_COLUMNS)}) {_pg_unnested(EVENT_COLUMNS)}"
 _PG_PUT_ROWS = f"INSERT INTO {_ROWS} ({_quoted(ROW_COLUMNS)}) {_pg_unnested(ROW_COLUMNS)} {_UPSERT}"
-_PG_DELETE_ROWS = (
-    f"DELETE FROM {_ROWS} AS r "  # noqa: S608
-    "USING unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, key) "
-    "WHERE r.stream_id = k.stream_id AND r.type = k.type AND r.key = k.key"
-)
+_PG_DELETE_ROWS = f"DELETE FROM {_ROWS} AS gone USING {_PG_PLACES} WHERE gone.id = r.id"  # noqa: S608
 _PG_SET_HEADS = (
     f"UPDATE {_STREAMS} AS s SET head = h.head "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::bigint[]) AS h(id, head) WHERE s.id = h.id"
@@ -233,6 +236,17 @@ def moment(value: Any) -> datetime:
     """A time as either driver reads it. SQLite says times in UTC, as text that does not name the zone."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def as_event(v: Values) -> Event:
+    """The event in a tuple of `EVENT_COLUMNS`."""
+    old = None if v[6] is None else orjson.loads(v[6])
+    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), moment(v[7]), Origin(*v[8:12]), old)
+
+
+def as_row(v: Values) -> Row:
+    """The row in a tuple of `ROW_COLUMNS`."""
+    return Row(v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], moment(v[6]), moment(v[7]), Origin(*v[8:12]))
 
 
 def dialect() -> Dialect:

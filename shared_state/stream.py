@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from shared_state.exceptions import StreamNotFound
 from shared_state.models import EventRecord, RowRecord, Stream
 from shared_state.records import Event, Origin, Row, StreamInfo
+from shared_state.sql import as_row, dialect
 from shared_state.unit import row_of
 
 M = TypeVar("M", EventRecord, RowRecord)
@@ -80,8 +81,8 @@ def rows(stream: int, type: str) -> list[Row]:
 
 def row(stream: int, type: str, key: str) -> Row | None:
     """One row."""
-    record = RowRecord.objects.filter(stream=stream, type=type, key=key).first()
-    return row_of(record) if record else None
+    found = dialect().rows([(stream, type, key)])
+    return as_row(found[0]) if found else None
 
 
 def window(

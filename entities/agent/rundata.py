@@ -11,7 +11,7 @@ from entities.agent import window
 from entities.agent.messages import Message
 from entities.context import Session
 from entities.exceptions import RunFailed
-from shared_state.api import Event, Json, NewEvent, Row, read, row_of
+from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of
 from shared_state.api import window as newest_rows
 from shared_state.models import RowRecord
 
@@ -82,8 +82,7 @@ def with_run(data: RunData, event: Event) -> RunData:
 
 def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
     """Read a run. `before` is the history of an earlier call, which does not change while the run goes on."""
-    records = RowRecord.objects.filter(stream=stream)
-    run = records.filter(type="run", key=key).first()
+    run = committed.row(stream, "run", key)
     own = _rows_of(stream, run) if run is not None else []
     if before is None:
         prefix = f"{key}-"
@@ -91,10 +90,10 @@ def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
         before = [
             row for row in found if not row.key.startswith(prefix) and (row.type, row.key) != ("run", key)
         ]
-    return RunData(key, row_of(run) if run else None, own, list(before))
+    return RunData(key, run, own, list(before))
 
 
-def _rows_of(stream: int, run: RowRecord) -> list[Row]:
+def _rows_of(stream: int, run: Row) -> list[Row]:
     """The rows of a run; they all come after its own, so that the log before it is never looked at."""
     after = RowRecord.objects.filter(stream=stream, created__gt=run.created, type__in=window.TYPES)
     return [row_of(record) for record in after.filter(key__startswith=f"{run.key}-").order_by("created")]

@@ -72,8 +72,10 @@ def durable_postgres() -> Iterator[str]:
 
 
 def _migrated(database: str, environment: dict[str, str]) -> Stage:
-    command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    """Prepared as a deployment is."""
+    for command in (["migrate"], ["collectstatic", "--noinput"]):
+        whole = [sys.executable, str(ROOT / "manage.py"), *command, "--verbosity", "0"]
+        subprocess.run(whole, cwd=ROOT, env=environment, check=True)
     return Stage(database, environment)
 
 

@@ -190,6 +190,30 @@ def test_no_read_walks_through_a_table(large: StreamInfo) -> None:
     assert {statement: seen for statement, seen in walked.items() if seen > 500} == {}
 
 
+def test_a_row_is_found_by_its_key_also_in_a_stream_that_has_just_grown() -> None:
+    """PostgreSQL then believes that a type has one row, and would as soon look at all rows of the type."""
+    stream = make_stream()
+    now = timezone.now()
+    RowRecord.objects.bulk_create(
+        RowRecord(
+            stream_id=stream.id, type="note", key=f"k{n}", created=n, version=n, created_at=now,
+            updated_at=now, value={"text": "x" * 50}, writer="user:ada",
+        )
+        for n in range(1, MANY + 1)
+    )  # fmt: skip
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'shared_state_rowrecord'::regclass")
+    look = _seen_by_postgres if connection.vendor == "postgresql" else _seen_by_sqlite
+
+    with statements() as sent:
+        found = sql.dialect().rows([(stream.id, "note", f"k{n}") for n in (1, MANY // 2, MANY)])
+        assert api.row(stream.id, "note", "k7") is not None
+
+    assert len(found) == 3
+    assert max(look(statement) for statement in sent if statement.startswith("SELECT")) <= 6
+
+
 def _seen_by_sqlite(statement: str) -> int:
     """0 if every table is searched by an index. SQLite counts nothing, but it says when it scans."""
     with connection.cursor() as cursor:
