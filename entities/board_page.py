@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
 
-from entities import pages, stage, timeline
+from entities import stage, timeline, unfinished
 from entities.models import Entity
 from entities.pages import Feed, Listed
 from shared_state import boards
@@ -137,13 +137,13 @@ def _manifest_order(stream: int) -> dict[str, int]:
 def _drafts(members: Mapping[str, Entity]) -> SafeString:
     by_stream = {each.stream_id: url for url, each in members.items()}
     recent = RowRecord.objects.filter(stream__in=by_stream, type="tool_call").order_by("-id")[:RECENT_CALLS]
-    unfinished: dict[int, list[Row]] = defaultdict(list)
+    writing: dict[int, list[Row]] = defaultdict(list)
     for record in recent:
         if record.value.get("status") in stage.WRITING:
-            unfinished[record.stream_id].append(row_of(record))
+            writing[record.stream_id].append(row_of(record))
     drawn = [
-        stage.draw_drafts(by_stream[stream], found, pages.raws_of(stream, found))
-        for stream, found in unfinished.items()
+        stage.draw_drafts(by_stream[stream], found, unfinished.raws(stream, found))
+        for stream, found in writing.items()
     ]
     return mark_safe("".join(drawn))  # noqa: S308  rendered by templates
 

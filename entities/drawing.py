@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from entities.timeline import Item, Node
 from shared_state.dom import dom_id
+from shared_state.markdown import open_block
 from shared_state.templatetags.state import agent_url, principal_name
 
 LAZY_CHARACTERS = 4_000
@@ -53,6 +54,11 @@ def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
         "sender_url": agent_url(sender),
         "is_text": isinstance(item.data.get("payload"), str),
     }
+
+
+def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
+    block = open_block(item.raw)
+    return {"whole": item.raw[: block.begin], "tail": item.raw[block.content :], "block": block}
 
 
 def _run(item: Item, statuses: Statuses) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def wake_reason(value: Mapping[str, Any]) -> str:
 
 _PREPARED: dict[str, Callable[[Item, Statuses], dict[str, Any]]] = {
     "inbox": _message,
+    "text": _text,
     "run": _run,
     "tool_call": _tool,
     "manifest_child": _child,

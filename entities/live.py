@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from entities import drawing, timeline
+from entities import drawing, timeline, unfinished
 from entities.models import EntityType
 from shared_state import tables
-from shared_state.api import CollectionSpec, Event, StreamInfo, collections
+from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed
 from shared_state.dom import dom_id
 from shared_state.live import Change, Drop, Put, Text, view
+from shared_state.markdown import open_block
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
@@ -33,7 +35,38 @@ def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             else:
                 html = drawing.draw(change, stream.path)
                 found.append(Put(change.id, change.parent, change.order, html, change.insert))
-    return list(merged(found))
+    return list(_in_blocks(stream, merged(found), events))
+
+
+def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
+    """The same changes; but a piece of text that completes a block draws the whole text anew, as prose."""
+    texts = {
+        dom_id("textraw", event.value["text_id"]): event.value["text_id"]
+        for event in events
+        if event.type == "text_delta"
+    }
+    for change in changes:
+        drawn = None
+        if isinstance(change, Text) and change.target in texts and "\n" in change.text:
+            drawn = _with_new_block(stream, texts[change.target], change, events[-1].offset)
+        yield drawn or change
+
+
+def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Put | None:
+    """A text up to the end of a piece, unless its last block is the one that it was before the piece.
+
+    What was said before is read again, since a view keeps nothing.
+    """
+    row = committed.row(stream.id, "text", key)
+    if row is None:  # it was taken back, and will be said anew
+        return None
+    said = unfinished.said(stream.id, row, until)
+    before, after = said[: piece.start], said[: piece.start + len(piece.text)]
+    if open_block(before) == open_block(after):
+        return None
+    streaming = replace(timeline.of_row(row), value={**row.value, "status": "streaming"}, created=None)
+    item = timeline.item(streaming, after)
+    return Put(item.id, "", "", drawing.draw(item, stream.path), insert=False) if item else None
 
 
 def merged(changes: Iterable[Change]) -> Iterator[Change]:

@@ -13,15 +13,13 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils.safestring import SafeString
 
-from entities import directory, drawing, timeline
+from entities import directory, drawing, timeline, unfinished
 from entities.models import Entity
 from shared_state.api import (
-    Event,
     Origin,
     Principal,
     Row,
     format_offset,
-    read,
     row,
     row_of,
     unit,
@@ -42,8 +40,6 @@ FAMILY = 300
 """How many members of families are listed at the most."""
 FOUND = 50
 """How many results a search shows."""
-MOST_DELTAS = 20_000
-"""How many pieces of unfinished texts are read at the most."""
 
 Listed = dict[str, Any]
 
@@ -171,22 +167,7 @@ def newest(stream: int, before: int | None = None, limit: int = WINDOW) -> Windo
     if missing:
         runs = RowRecord.objects.filter(stream=stream, type="run", key__in=missing)
         rows = [*map(row_of, runs), *rows]
-    return Window(rows, raws_of(stream, rows), earlier)
-
-
-def raws_of(stream: int, rows: Iterable[Row]) -> dict[tuple[str, str], str]:
-    """What has been said so far of the texts that are not finished."""
-    open_rows = timeline.unfinished(rows)
-    if not open_rows:
-        return {}
-    after, deltas = min(found.created for found in open_rows), list[Event]()
-    while len(deltas) < MOST_DELTAS:
-        batch = read(stream, after, 1_000, tuple(timeline.DELTAS))
-        deltas += batch
-        if len(batch) < 1_000:
-            break
-        after = batch[-1].offset
-    return timeline.joined(deltas)
+    return Window(rows, unfinished.raws(stream, rows), earlier)
 
 
 def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) -> tuple[list[Put], int | None]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from entities import log
+from entities import log, unfinished
 from entities.agent import window
 from entities.agent.messages import Message
 from entities.context import Session
 from entities.exceptions import RunFailed
-from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of
+from shared_state.api import Event, Json, NewEvent, Row, committed, row_of
 from shared_state.api import window as newest_rows
 from shared_state.models import RowRecord
 
@@ -112,7 +112,8 @@ def closing(stream: int, data: RunData, code: str, message: str, moment: str) ->
     for row in data.own:
         value = {name: found for name, found in row.value.items() if name != "key"}
         if row.type in _OPEN and value["status"] == "streaming":
-            value |= {"status": "completed", "content": _so_far(stream, row), "ended_at": moment}
+            said = unfinished.raws(stream, [row]).get((row.type, row.key), "")
+            value |= {"status": "completed", "content": said, "ended_at": moment}
         elif row.type == "tool_call" and value["status"] not in ("completed", "failed"):
             value |= {"status": "failed", "error": message, "ended_at": moment}
         elif row.type == "step" and value["status"] == "started":
@@ -130,10 +131,3 @@ def closing(stream: int, data: RunData, code: str, message: str, moment: str) ->
         events.append(log.new("error", f"{data.key}-{code}", error, "upsert"))
     events.append(log.new("run", data.key, ended, "update"))
     return events
-
-
-def _so_far(stream: int, row: Row) -> str:
-    """What was said before it was cut off: its deltas, in order."""
-    kind, field = ("text_delta", "text_id") if row.type == "text" else ("reasoning_delta", "reasoning_id")
-    deltas = read(stream, after=row.created, limit=10_000, types=[kind])
-    return "".join(event.value["delta"] for event in deltas if event.value[field] == row.key)

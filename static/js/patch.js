@@ -5,7 +5,7 @@
 
 export const hooks = { before: [], put: [], text: [], drop: [], after: [], gap: [] };
 
-const lengths = new WeakMap(); // streamed text → its number of code points, as the server counts them
+const lengths = new WeakMap(); // streamed text → the number of code points to its end, as the server counts them
 const template = document.createElement("template");
 
 export function apply(changes, context = {}) {
@@ -61,7 +61,7 @@ function place(parent, fresh, order) {
 function append(target, text, start, context) {
   const element = document.getElementById(target);
   if (!element) return;
-  const have = lengths.get(element) ?? Array.from(element.textContent).length;
+  const have = lengths.get(element) ?? Number(element.dataset.begin || 0) + Array.from(element.textContent).length;
   const points = Array.from(text);
   if (start > have) {
     for (const hook of hooks.gap) hook(element, context);

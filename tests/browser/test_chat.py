@@ -41,6 +41,17 @@ def test_a_finished_answer_has_markdown_and_highlighted_code(talking: Installati
     assert "**" not in answer.inner_text()
 
 
+def test_what_is_whole_is_formatted_while_the_rest_is_still_said(talking: Installation, wide: Page) -> None:
+    begin(wide, talking, CODE)
+
+    streaming = wide.locator(".text.streaming")
+    expect(streaming.locator(".code-block code.raw")).to_contain_text("def")
+    expect(streaming.locator(".code-block .code-language")).to_have_text(re.compile("python", re.IGNORECASE))
+    expect(streaming.locator("p strong").first).to_contain_text("Put this into")
+    expect(streaming.locator(".code-block .k", has_text="def").first).to_be_visible()  # it goes on after it
+    expect_answered(wide)
+
+
 def test_a_finished_run_says_how_long_it_took_and_what_it_used(talking: Installation, wide: Page) -> None:
     begin(wide, talking, CODE)
     expect_answered(wide)

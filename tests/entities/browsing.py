@@ -150,6 +150,7 @@ def _order(child: Element | str) -> str:
 
 
 def _append(target: Element, change: Text) -> None:
-    have = "".join(child for child in target.children if isinstance(child, str))
-    assert change.start <= len(have), f"a piece of {change.target} is missing before {change.start}"
-    target.children = [have + change.text[len(have) - change.start :]]
+    there = "".join(child for child in target.children if isinstance(child, str))
+    have = int(target.attributes.get("data-begin", "0")) + len(there)
+    assert change.start <= have, f"a piece of {change.target} is missing before {change.start}"
+    target.children = [there + change.text[have - change.start :]]

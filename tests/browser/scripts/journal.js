@@ -20,9 +20,11 @@ document.addEventListener("DOMContentLoaded", () => {
         }
       }
     }
-    for (const element of document.querySelectorAll(".text.streaming .raw")) {
+    for (const element of document.querySelectorAll(".text.streaming")) {
       const known = (lengths[element.id] ||= []);
-      if (element.textContent.length !== known.at(-1)) known.push(element.textContent.length);
+      const raw = element.querySelector(".raw");
+      const length = Number(raw.dataset.begin) + raw.textContent.length;
+      if (length !== known.at(-1)) known.push(length);
     }
   };
   new MutationObserver(note).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
