@@ -20,6 +20,8 @@ from shared_state.markdown import open_block
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
+_LAST = 10**16
+"""More than any offset: subtracting from it sorts the latest first."""
 
 
 @view("timeline")
@@ -104,7 +106,8 @@ def draw_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             continue
         if event.operation == "insert":
             target = dom_id("agent", agent["url"])
-            found.append(Put(target, container(agent), agent_order(agent), draw_agent(agent)))
+            order = agent_order(agent, event.offset)
+            found.append(Put(target, container(agent), order, draw_agent(agent, order)))
         # The row is a shell that keeps the agents below it; only its line changes. It is always sent,
         # because other pages read the agent's status from it.
         found.append(Put(dom_id("line", agent["url"]), "", "", draw_line(agent), insert=False))
@@ -116,15 +119,21 @@ def container(agent: Mapping[str, Any]) -> str:
     return dom_id("kids", agent["parent"]) if agent.get("parent") else "agents-tree"
 
 
-def agent_order(agent: Mapping[str, Any]) -> str:
-    """Roots: the newest first. Children: in the order in which they were made."""
+def agent_order(agent: Mapping[str, Any], place: int) -> str:
+    """Roots: the newest first. Children: in the order in which they were made.
+
+    Agents that one transaction makes share its time. `place`, the offset of an agent's entry in its owner's
+    directory, tells which came first; time goes before it because a family may have several owners.
+    """
     born = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
-    return f"{born if agent.get('parent') else _LATEST - born:015d}_{agent['url']}"
+    if not agent.get("parent"):
+        born, place = _LATEST - born, _LAST - place
+    return f"{born:015d}_{place:016d}_{agent['url']}"
 
 
-def draw_agent(agent: Mapping[str, Any], kids: SafeString | None = None) -> SafeString:
+def draw_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:
     """The row of an agent, with those below it."""
-    context = {"agent": agent, "order": agent_order(agent), "kids": kids or ""}
+    context = {"agent": agent, "order": order, "kids": kids or ""}
     return render_to_string("entities/agent_row.html", context)
 
 
@@ -134,7 +143,7 @@ def draw_line(agent: Mapping[str, Any]) -> SafeString:
 
 
 def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
-    """Agents as a tree; one whose parent is not among them stands at the top."""
+    """Agents, as `pages.listed` gives them, as a tree; one whose parent is not there stands at the top."""
     by_parent: dict[str, list[Mapping[str, Any]]] = {}
     known = {agent["url"]: agent for agent in agents}
     for agent in known.values():
@@ -142,8 +151,9 @@ def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
         by_parent.setdefault(str(parent) if parent in known else "", []).append(agent)
 
     def level(parent: str) -> SafeString:
-        ordered = sorted(by_parent.get(parent, ()), key=agent_order)
-        rows = [draw_agent(agent, level(agent["url"])) for agent in ordered]
+        found = [(agent_order(agent, agent["place"]), agent) for agent in by_parent.get(parent, ())]
+        ordered = sorted(found, key=lambda each: each[0])
+        rows = [draw_agent(agent, order, level(agent["url"])) for order, agent in ordered]
         return mark_safe("".join(rows))  # noqa: S308  rendered by templates
 
     return level("")
@@ -151,7 +161,7 @@ def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
 
 def draw_found(agents: Iterable[Mapping[str, Any]]) -> SafeString:
     """Agents as a flat list, in the order given: the result of a search."""
-    rows = [draw_agent(agent) for agent in agents]
+    rows = [draw_agent(agent, agent_order(agent, agent["place"])) for agent in agents]
     return mark_safe("".join(rows))  # noqa: S308  rendered by templates
 
 
@@ -166,7 +176,7 @@ def draw_events(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
 
 def event_order(event: Event) -> str:
     """The newest first."""
-    return f"{10**16 - event.offset:016d}"
+    return f"{_LAST - event.offset:016d}"
 
 
 def draw_event(agent: str, event: Event) -> SafeString:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.safestring import SafeString
 
 from entities import directory, drawing, timeline, unfinished
@@ -99,11 +99,13 @@ def search(principal: Principal, words: str) -> Listing:
 
 
 def listed(agents: QuerySet[Entity]) -> list[Listed]:
-    """Agents as the directory describes them."""
+    """Agents as the directory describes them, each with its place there."""
+    entry = RowRecord.objects.filter(stream=OuterRef("directory_id"), type="agent", key=OuterRef("url"))
+    placed = agents.select_related("parent").annotate(place=Subquery(entry.values("created")[:1]))
     return [
         directory.listing(agent, agent.parent.url if agent.parent else None)
-        | {"directory": directory.path_of(agent.owner)}
-        for agent in agents.select_related("parent")
+        | {"directory": directory.path_of(agent.owner), "place": agent.place or 0}
+        for agent in placed
     ]
 
 

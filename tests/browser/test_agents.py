@@ -66,6 +66,21 @@ def test_children_appear_below_their_parent(
     expect(child.locator(".status-word")).to_have_text("idle")
 
 
+def test_siblings_of_one_transaction_stand_in_the_order_of_their_making(world: World, wide: Page) -> None:
+    wide.goto(world.site.url)
+    sides = wide.locator(f"[data-line^='/worker/{world.debate.removeprefix('/debate/')}-'] .agent-title")
+    expect(sides).to_have_text([re.compile("^Pro"), re.compile("^Con")])
+
+    wide.goto(f"{world.site.url}{world.debate}/")
+    expect(wide.locator(".family").locator("[data-type=worker] .agent-title")).to_have_text(
+        [re.compile("^Pro"), re.compile("^Con")]
+    )
+    wide.goto(f"{world.site.url}{world.pages['agent-board']}")
+    expect(wide.locator(".participant:not(.participant-host) a")).to_have_text(
+        [re.compile("^Pro"), re.compile("^Con")]
+    )
+
+
 def test_the_tree_folds_and_stays_folded(world: World, wide: Page) -> None:
     wide.goto(world.site.url)
     workers = wide.locator("[data-line^='/worker/']")
