@@ -61,7 +61,7 @@ KINDS = {
 }
 """Type of event → kind of DOM id."""
 
-_MARKS = re.compile(r"\*\*|`|^[#>\s]+", re.MULTILINE)
+_MARKS = re.compile(r"\*\*|`|(?<!\w)\*(?=\w)|(?<=[\w.!?])\*(?!\w)|^[#>\s]+", re.MULTILINE)
 """Marks of markdown that say nothing in one line."""
 
 UNFINISHED = frozenset({"streaming", "started"})

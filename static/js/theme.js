@@ -1,4 +1,5 @@
-// The colour theme, before anything is painted: a classic script, because a module would come too late.
+// What must be settled before anything is painted, the colour theme and a notice that was dismissed: a classic
+// script, because a module would come too late and the page would jump.
 (() => {
   const root = document.documentElement;
   const show = (choice) => {
@@ -9,6 +10,7 @@
   let choice = "system";
   try {
     choice = localStorage.getItem("theme") || "system";
+    if (localStorage.getItem("dismissed:local-mode")) root.dataset.dismissed = "local-mode";
   } catch {
     // Storage is switched off: the system's theme it is.
   }

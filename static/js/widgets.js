@@ -53,7 +53,7 @@ function clicked(event) {
   if (event.target.closest("[data-dismiss]")) {
     const notice = event.target.closest("[data-notice]");
     remember(`dismissed:${notice.dataset.notice}`, true);
-    notice.hidden = true;
+    document.documentElement.dataset.dismissed = notice.dataset.notice;
   }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target) || event.target.closest(".menu-body a, .menu-body button")) menu.open = false;
@@ -71,9 +71,6 @@ export function start() {
     menu.open = false;
     menu.querySelector("summary").focus();
   });
-  for (const notice of document.querySelectorAll("[data-notice]")) {
-    if (recall(`dismissed:${notice.dataset.notice}`, false)) notice.hidden = true;
-  }
   for (const form of document.querySelectorAll("[data-auto-submit]")) {
     form.querySelector("[type=submit]").hidden = true;
     form.addEventListener("change", () => form.requestSubmit());
