@@ -64,12 +64,22 @@ export function request(frame) {
   });
 }
 
+// Open another connection, with the cookies as they are now: who is signed in may have changed.
+export function renew() {
+  const old = socket;
+  tries = 0;
+  socket = null;
+  old?.close();
+  giveUp();
+  connect();
+}
+
 function connect() {
   if (socket && socket.readyState <= WebSocket.OPEN) return;
   clearTimeout(timer);
   socket = new WebSocket(address);
   socket.addEventListener("open", opened);
-  socket.addEventListener("message", (event) => receive(JSON.parse(event.data)));
+  socket.addEventListener("message", (event) => event.target === socket && receive(JSON.parse(event.data)));
   socket.addEventListener("close", closed);
 }
 
@@ -80,13 +90,18 @@ function opened() {
 }
 
 function closed(event) {
-  for (const ref of [...waiting.keys()]) settle(ref, "reject", { code: "offline", message: "The connection is lost." });
+  if (event.target !== socket) return undefined; // it was renewed
+  giveUp();
   if (event.code === SIGN_IN) return tell("closed");
   tries += 1;
   // Full jitter: after a restart of the server not everybody comes back at the same moment.
   const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** tries);
   timer = setTimeout(connect, FIRST_WAIT + Math.random() * longest);
-  tell("lost");
+  return tell("lost");
+}
+
+function giveUp() {
+  for (const ref of [...waiting.keys()]) settle(ref, "reject", { code: "offline", message: "The connection is lost." });
 }
 
 function hurry() {

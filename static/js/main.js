@@ -38,4 +38,4 @@ document.addEventListener("htmx:afterSettle", (event) => {
 if (document.body.dataset.socket) {
   connection.start();
   live.start(document.body.dataset.socket);
-}
+} else connection.tellOthers();
