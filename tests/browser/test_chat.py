@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import forging
 from tests.browser.acting import begin, composer, expect_answered, journal, script, send
 from tests.browser.world import CODE
 from tests.support.processes import Installation
@@ -50,6 +51,26 @@ def test_what_is_whole_is_formatted_while_the_rest_is_still_said(talking: Instal
     expect(streaming.locator("p strong").first).to_contain_text("Put this into")
     expect(streaming.locator(".code-block .k", has_text="def").first).to_be_visible()  # it goes on after it
     expect_answered(wide)
+
+
+def test_a_thought_is_read_while_it_is_thought_and_then_folds(talking: Installation, wide: Page) -> None:
+    url = begin(wide, talking, "Hello")
+    expect_answered(wide)
+    moment = "2026-01-01T12:00:0{}+00:00"
+    # The offline model does not think.
+    row = {"key": "1.0-s1-r0", "run_id": "1.0", "status": "streaming", "started_at": moment.format(0)}
+    forging.append(talking, url, "insert", "reasoning", "1.0-s1-r0", row)
+    piece = {"reasoning_id": "1.0-s1-r0", "delta": "They greet me, so", "start": 0}
+    forging.append(talking, url, "insert", "reasoning_delta", "1.0-s1-r0-0", piece)
+
+    thought = wide.locator("details.reasoning")
+    expect(thought.locator(".reasoning-body")).to_have_text("They greet me, so")
+    whole = {**row, "status": "completed", "content": "I **greet** back.", "ended_at": moment.format(2)}
+    forging.append(talking, url, "update", "reasoning", "1.0-s1-r0", whole)
+    expect(thought.locator("summary")).to_have_text("Thought for 2.0 s")
+    expect(thought.locator(".reasoning-body")).to_be_hidden()
+    thought.locator("summary").click()
+    expect(thought.locator("strong")).to_have_text("greet")
 
 
 def test_a_finished_run_says_how_long_it_took_and_what_it_used(talking: Installation, wide: Page) -> None:
