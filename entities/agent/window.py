@@ -18,6 +18,9 @@ from shared_state.api import Row
 TYPES = ("inbox", "wake", "run", "step", "text", "reasoning", "tool_call")
 """The rows that a window is made of."""
 
+LEFT_OUT = "[What was said here was declined by the model, and is left out.]"
+"""In place of a turn that was refused: a model that reads it again refuses again, whatever comes after it."""
+
 
 def messages(
     rows: Sequence[Row], *, wake: int, until: int, run: str, input: str | None = None
@@ -28,15 +31,19 @@ def messages(
     """
     turns: dict[tuple[int, int, int], list[Message]] = defaultdict(list)
     runs = {row.key: row for row in rows if row.type == "run"}
+    refused = {key for key, known in runs.items() if known.value.get("finish_reason") == "refusal"} - {run}
+    left_out = {number for key in refused if (number := _wake_of(runs[key])) < wake}
+    for number in left_out:
+        turns[number, 0, 0].append(_user(LEFT_OUT))
     for row in rows:
         number = _handled_by(row, wake, until)
-        if number is not None:
+        if number is not None and number not in left_out:
             describe = describe_message if row.type == "inbox" else describe_wake
             turns[number, 0, row.created].append(_user(describe(row.value)))
     for key, found in _by_run(rows).items():
         known = runs.get(key)
-        if known is not None and (key == run or known.value["status"] != "started"):
-            number = _number(known.value.get("wake") or "")
+        if known is not None and key not in refused and (key == run or known.value["status"] != "started"):
+            number = _wake_of(known)
             if number <= wake:  # of a wake that is retried later, what came after it is no part
                 turns[number, 1, 2 * known.created] += _steps(found, current=key == run)
     if input is not None:
@@ -99,6 +106,10 @@ def _handled_by(row: Row, wake: int, until: int) -> int | None:
         number = _number(row.origin.wake)
         return number if number <= wake else None
     return wake if row.value["status"] == "pending" and row.created < until else None
+
+
+def _wake_of(run: Row) -> int:
+    return _number(run.value.get("wake") or "")
 
 
 def _number(key: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from entities.agent.messages import Message, Text, Thinking, ToolAnswer, ToolCall
-from entities.agent.window import describe_message, describe_wake, merged, messages
+from entities.agent.window import LEFT_OUT, describe_message, describe_wake, merged, messages
 from shared_state.api import Origin, Row
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,9 +37,9 @@ class Log:
         """A wake that is no message."""
         return self.add("wake", key, key, source=source)
 
-    def run(self, key: str, wake: str, status: str = "completed") -> Log:
+    def run(self, key: str, wake: str, status: str = "completed", reason: str = "") -> Log:
         """A run."""
-        return self.add("run", key, wake, wake=wake, status=status)
+        return self.add("run", key, wake, wake=wake, status=status, finish_reason=reason)
 
     def step(
         self, run: str, number: int, *blocks: tuple[str, dict[str, Any]], status: str = "completed"
@@ -202,6 +202,27 @@ def test_what_an_earlier_run_said_before_it_was_stopped_is_seen() -> None:
         ("assistant", "Once upon"),
         ("user", "go on"),
     ]
+
+
+def test_a_turn_that_was_refused_is_left_out_of_later_windows() -> None:
+    """The API refuses everything that is said after it, as long as the window holds it."""
+    log = Log().message("fine", handled_by="w1").run("1.0", "w1").step("1.0", 1, text("answer"))
+    log.message("bad", handled_by="w2").message("worse", handled_by="w2")
+    log.run("2.0", "w2", reason="refusal").step("2.0", 1, text("Well,"))
+    log.message("good").run("3.0", "w3", "started")
+
+    assert log.window(wake=3, run="3.0") == [
+        ("user", "fine"),
+        ("assistant", "answer"),
+        ("user", f"{LEFT_OUT}\n\ngood"),
+    ]
+
+
+def test_of_a_wake_that_goes_on_after_a_refusal_only_the_refused_run_is_left_out() -> None:
+    log = Log().message("go").run("1.0", "w1", reason="refusal").step("1.0", 1, text("Well,"))
+    log.run("1.1", "w1", "started")
+
+    assert log.window(wake=1, run="1.1", input="and now?") == [("user", "go\n\nand now?")]
 
 
 def test_the_input_of_a_run_comes_before_what_the_run_says() -> None:
