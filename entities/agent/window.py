@@ -32,9 +32,9 @@ def messages(
     turns: dict[tuple[int, int, int], list[Message]] = defaultdict(list)
     runs = {row.key: row for row in rows if row.type == "run"}
     refused = {key for key, known in runs.items() if known.value.get("finish_reason") == "refusal"} - {run}
-    left_out = {number for key in refused if (number := _wake_of(runs[key])) < wake}
-    for number in left_out:
-        turns[number, 0, 0].append(_user(LEFT_OUT))
+    left_out = {_wake_of(runs[key]) for key in refused if _wake_of(runs[key]) < wake}
+    for before in left_out:
+        turns[before, 0, 0].append(_user(LEFT_OUT))
     for row in rows:
         number = _handled_by(row, wake, until)
         if number is not None and number not in left_out:

@@ -31,6 +31,7 @@ class Model:
 
 
 MODELS = {
+    "claude-fable-5-2": Model(("adaptive",), binds=True),
     "claude-fable-5-1": Model(("adaptive",), binds=True),
     "claude-opus-5-5": Model(("adaptive",), binds=True),
     "claude-sonnet-5-5": Model(("adaptive", "between_tools"), binds=True, calm=("between_tools",)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from entities.agent.messages import Block, FinishReason, Response, Text, Thinking, ToolCall, Usage
@@ -106,6 +107,8 @@ class StepBuilder:
             raise ModelUnavailable("The connection ended in the middle of the answer.")
         calls = any(isinstance(block, ToolCall) for block in self.blocks)
         reason = FINISH.get(self.stop_reason)
+        if reason == "max_tokens":
+            self._mark_cut_call()
         detail = self.stop_detail
         if reason is None:
             reason = "tool_use" if calls else "end_turn"
@@ -117,6 +120,12 @@ class StepBuilder:
             self.usage.get("cache_creation_input_tokens", 0),
         )
         return Response(tuple(self.blocks), reason, usage, self.model, provider, stop_detail=detail)
+
+    def _mark_cut_call(self) -> None:
+        """A call that the limit cut before its first argument looks like one that needs none."""
+        last = self.blocks[-1] if self.blocks else None
+        if isinstance(last, ToolCall) and not last.arguments and not last.invalid:
+            self.blocks[-1] = replace(last, invalid="(cut off)")
 
     def _block_started(self, index: int, wire: Any) -> Iterator[ModelEvent]:
         if wire.type not in self.KINDS:
