@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from entities import api, runtime, wake
+from entities import api, inbox, runtime, wake
 from entities.models import Entity, Wake
 from entities.registry import Registry
 from shared_state.api import Origin, StaleEpoch, submit
@@ -29,6 +29,7 @@ from tests.support.runtime import (
     tell,
     texts,
     until,
+    values,
     wakes,
     working,
 )
@@ -72,6 +73,19 @@ async def test_the_status_is_running_while_the_lease_is_held_and_not_a_moment_lo
 
     await runtime.execute(execution)
     assert (await entity(url)).status == "idle"
+
+
+async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(noted: list[str]) -> None:
+    """The sender looked the agent up before a worker claimed it, and delivers after."""
+    url = await born("note", message="hello")
+    before = await entity(url)
+    await claim_one()
+
+    await submit(lambda unit: inbox.deliver(unit, before, "user:ada", "and?"), origin=Origin("user:ada"))
+
+    (listed,) = await values("directory:user:ada", "agent")
+    assert listed["status"] == "running"
+    assert listed["lease_until"]
 
 
 async def test_a_crash_leaves_nobody_running(noted: list[str]) -> None:
