@@ -1,7 +1,7 @@
 """The closed catalogue of what an entity's log may hold. Plain Python; unknown fields are refused.
 
 Every value is validated against its class before it is appended. Times are ISO 8601 in UTC. A row also
-carries its key, so that a value read alone says what it is.
+carries its key, and when it began and ended or was written, so that a value read alone says what it is.
 """
 
 from __future__ import annotations
@@ -211,12 +211,14 @@ class ChildStatus(Value):
     entity_url: str
     entity_type: str
     status: EntityStatus
+    timestamp: str
 
 
 class Tag(Value):
     """A tag."""
 
     value: str
+    timestamp: str
 
 
 class Manifest(Value):
@@ -225,6 +227,7 @@ class Manifest(Value):
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     kind: Literal["child", "source", "shared-state", "effect", "attachment", "context", "schedule", "goal"]
+    timestamp: str
 
 
 EVENTS: dict[str, type[Value]] = {

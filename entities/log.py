@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from pydantic import ValidationError
 
 from entities.events import EVENTS, LOG_ONLY
@@ -20,13 +21,19 @@ def iso(moment: datetime) -> str:
 def new(
     type: str, key: str, value: dict[str, Any], operation: Any = "insert", *, client_key: str = ""
 ) -> NewEvent:
-    """An event of the catalogue. Raises `InvalidInput` if the value does not fit its class.
+    """An event of the catalogue; its `timestamp`, if it has one, is now unless the value says otherwise.
+
+    Raises `InvalidInput` if the value does not fit its class.
 
     >>> new("tags", "colour", {"value": "blue"})  # doctest: +ELLIPSIS
     NewEvent(type='tags', ...)
     """
+    found = EVENTS[type]
+    value = {**value, "key": key}
+    if "timestamp" in found.model_fields:
+        value.setdefault("timestamp", iso(timezone.now()))
     try:
-        whole = EVENTS[type].model_validate({**value, "key": key}).model_dump(mode="json", by_alias=True)
+        whole = found.model_validate(value).model_dump(mode="json", by_alias=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

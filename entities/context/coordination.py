@@ -261,9 +261,8 @@ def _observe(unit: Unit, me: Entity, source: EntitySource | DbSource, condition:
         "url": where,
     }
     known = unit.row(me.stream_id, "manifest", f"source:{where}")
-    event = log.new("manifest", f"source:{where}", entry, "upsert")
-    if known is None or known.value != event.value:
-        unit.append(me.stream_id, [event])
+    if known is None or not entry.items() <= known.value.items():
+        unit.append(me.stream_id, [log.new("manifest", f"source:{where}", entry, "upsert")])
     if condition is not None:
         if isinstance(source, DbSource):
             known_specs = collections(stream.schema)
