@@ -32,10 +32,10 @@ def check(entity: Entity, payload: Any, message_type: str) -> Any:
     if payload is None or (isinstance(payload, str) and not payload.strip()):
         raise InvalidInput("The message is empty.")
     try:
-        schemas = registry.get(entity.type).inbox_schemas
+        found = registry.get(entity.type)
     except UnknownType:  # its app was uninstalled; the message waits for it
-        schemas = {}
-    return validated(schemas.get(message_type), payload, f"message {message_type or 'text'}")
+        return validated(None, payload, "message")
+    return found.checked_message(message_type, payload)
 
 
 def deliver(

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from entities.events import COLLECTIONS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
@@ -38,6 +38,18 @@ class TypeDefinition:
     inbox_schemas: dict[str, Json] = field(default_factory=dict)
     views: tuple[Json, ...] = ()
     hidden: bool = False
+    creation_model: type[BaseModel] | None = None
+    inbox_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+
+    def checked_args(self, args: Mapping[str, Any]) -> Any:
+        """Arguments with their defaults. Raises `InvalidInput`, naming the field and the reason."""
+        what = f"arguments of {self.name}"
+        return validated(self.creation_schema, dict(args), what, self.creation_model)
+
+    def checked_message(self, kind: str, payload: Any) -> Any:
+        """A message of a kind with its defaults; one of a kind without a schema as it is."""
+        what = f"message {kind or 'text'}"
+        return validated(self.inbox_schemas.get(kind), payload, what, self.inbox_models.get(kind))
 
     def as_fields(self) -> dict[str, Any]:
         """The columns of its row."""
@@ -145,8 +157,12 @@ registry = Registry()
 """The one that `agents.py` files define into."""
 
 
-def validated(schema: Json | None, value: Any, what: str) -> Any:
-    """A value with its schema's defaults. Raises `InvalidInput`, naming the field and the reason."""
+def validated(schema: Json | None, value: Any, what: str, model: type[BaseModel] | None = None) -> Any:
+    """A value with its schema's defaults. Raises `InvalidInput`, naming the field and the reason.
+
+    The model that the schema was made from, if it is known here, also judges what JSON Schema cannot say:
+    its own validators, dates, addresses. It changes nothing of the value.
+    """
     _require_storable(value, what)
     if schema is None:
         return value
@@ -159,7 +175,19 @@ def validated(schema: Json | None, value: Any, what: str) -> Any:
     if error is not None:
         where = error.json_path.removeprefix("$").removeprefix(".")
         raise InvalidInput(f"{what}{f', {where}' if where else ''}: {error.message}")
+    if model is not None:
+        _require_fit(model, value, what)
     return value
+
+
+def _require_fit(model: type[BaseModel], value: Any, what: str) -> None:
+    try:
+        model.model_validate(value)
+    except ValidationError as refused:
+        first = refused.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {said}") from None
 
 
 def _require_storable(value: Any, what: str) -> None:
@@ -189,4 +217,6 @@ def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefiniti
         inbox_schemas={key: model.model_json_schema() for key, model in given.inbox_schemas.items()},
         views=tuple(dict(view) for view in given.views),
         hidden=given.hidden,
+        creation_model=given.creation_schema,
+        inbox_models=dict(given.inbox_schemas),
     )

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from entities import directory, inbox, log
 from entities.exceptions import EntityExists, InvalidInput
 from entities.models import Entity
-from entities.registry import registry, validated
+from entities.registry import registry
 from shared_state.api import StreamExists, Unit
 from shared_state.models import Stream
 
@@ -47,7 +47,7 @@ def spawn(unit: Unit, birth: Birth) -> Entity:
             "beginning with a letter or digit."
         )
     url = f"/{found.name}/{birth.slug}"
-    args = validated(found.creation_schema, dict(birth.args or {}), f"arguments of {found.name}")
+    args = found.checked_args(birth.args or {})
     known = Entity.objects.filter(url=url).first()
     if known is not None:
         if birth.key and _born_by(unit, known) == birth.key:

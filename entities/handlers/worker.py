@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
-from entities.api import InvalidInput, db, registry
+from entities.api import db, registry
 from entities.toolbox.basic import TOOLBOX
 from entities.toolbox.shared import shared_tools
 
@@ -29,6 +29,12 @@ class WorkerArgs(BaseModel):
     shared_db_tool_mode: Literal["full", "write-only"] = "full"
     model: str | None = None
 
+    @model_validator(mode="after")
+    def _can_do_something(self) -> Self:
+        if not self.tools and self.shared_db is None:
+            raise ValueError("a worker needs at least one tool, or a shared_db to work in")
+        return self
+
 
 @registry.define(
     "worker",
@@ -43,6 +49,4 @@ async def worker(ctx: Any, wake: Any) -> None:
     if args.shared_db is not None:
         shared = await ctx.observe(db(args.shared_db.id, args.shared_db.schema_))
         tools += shared_tools(shared, args.shared_db_tool_mode)
-    if not tools:
-        raise InvalidInput("A worker needs at least one tool, or a shared_db to work in.")
     await ctx.use_agent(args.system_prompt + FOOTER, model=args.model or "", tools=tools).run()

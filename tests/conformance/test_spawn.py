@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from entities import api
 from entities.api import EntityExists, EntityNotFound, InvalidInput, NewEntity, RunFinished, UnknownType
@@ -68,6 +69,53 @@ async def test_arguments_are_checked_and_nothing_is_made_if_they_are_wrong() -> 
         await born("child", "tim")
 
     assert not await look(Entity.objects.exists)
+
+
+async def test_a_models_own_rules_are_kept_as_well(types: Registry) -> None:
+    """JSON Schema cannot say them; a handler that reads its arguments would fail for ever."""
+
+    class Meeting(BaseModel):
+        begins: date
+        ends: date
+
+        @model_validator(mode="after")
+        def _in_order(self) -> Meeting:
+            if self.ends < self.begins:
+                raise ValueError("it ends before it begins")
+            return self
+
+    @types.define("meeting", creation_schema=Meeting, inbox_schemas={"move": Meeting})
+    async def meeting(ctx: Any, wake: Any) -> None:
+        pass
+
+    good, odd = {"begins": "2026-11-21", "ends": "2026-11-22"}, {"begins": "today", "ends": "2026-11-22"}
+    wrong = {"begins": "2026-11-22", "ends": "2026-11-21"}
+    with pytest.raises(InvalidInput, match=r"^arguments of meeting: it ends before it begins$"):
+        await born("meeting", "one", args=wrong)
+    with pytest.raises(InvalidInput, match=r"^arguments of meeting, begins: Input should be a valid date"):
+        await born("meeting", "one", args=odd)
+    url = await born("meeting", "one", args=good)
+    assert (await entity(url)).args == good
+
+    with pytest.raises(InvalidInput, match=r"^message move: it ends before it begins$"):
+        await tell(url, wrong, message_type="move")
+    await tell(url, good, message_type="move")
+    assert await said_to(url) == [good]
+
+
+async def test_a_message_is_checked_by_its_kind(types: Registry) -> None:
+    @types.define("tracker", inbox_schemas={"add": ChildArgs})
+    async def tracker(ctx: Any, wake: Any) -> None:
+        pass
+
+    url = await born("tracker")
+    with pytest.raises(InvalidInput, match=r"message add, name: 'T' is too short"):
+        await tell(url, {"name": "T"}, message_type="add")
+    await tell(url, {"name": "Tim"}, message_type="add")
+    await tell(url, "anything")
+
+    assert await said_to(url) == [{"name": "Tim", "age": 7}, "anything"]
+    assert [value["message_type"] for value in await values(url, "inbox")] == ["add", None]
 
 
 async def test_an_unknown_type_is_refused_and_the_known_ones_named() -> None:
