@@ -2,7 +2,7 @@
 
 A call that was cut off after it began is run again only if its tool says that this does no harm; otherwise
 the model is told that nobody knows. Effects on our own database need no such promise: they are staged, and
-committed with the result or not at all.
+committed with the result or not at all. If somebody was faster with the same row, they are worked out anew.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from entities import log
 from entities.context import Scope, Session
-from entities.exceptions import EntitiesError
+from entities.exceptions import EntitiesError, EntityExists
 from entities.tool import Tool, ToolResult
-from shared_state.api import Row, SharedStateError, StaleEpoch, Unit
+from shared_state.api import Row, RowError, SharedStateError, StaleEpoch, StreamExists, Unit
 
 logger = structlog.get_logger(__name__)
 UNKNOWN_OUTCOME = (
@@ -27,12 +27,21 @@ UNKNOWN_OUTCOME = (
     "Check before you try again."
 )  # fmt: skip
 
+MAX_TRIES = 8
+"""How often a call is made that finds each time, when it commits, that somebody was faster."""
+OVERTAKEN = (RowError, EntityExists, StreamExists)
+"""What a commit raises then."""
+
 
 async def run_calls(session: Session, run: str, rows: Sequence[Row], tools: Mapping[str, Tool]) -> bool:
     """Run the calls that have no result yet, side by side. Returns whether one asked to end the run."""
     pending = [row for row in rows if row.value["status"] not in ("completed", "failed")]
-    ended = await asyncio.gather(*(_run_call(session, run, row, tools) for row in pending))
-    return any(ended) or any(row.value.get("terminate") for row in rows)
+    try:
+        async with asyncio.TaskGroup() as group:
+            begun = [group.create_task(_run_call(session, run, row, tools)) for row in pending]
+    except BaseExceptionGroup as several:  # the lease is lost: no call goes on, and one error says so
+        raise several.exceptions[0] from None
+    return any(call.result() for call in begun) or any(row.value.get("terminate") for row in rows)
 
 
 async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, Tool]) -> bool:
@@ -52,8 +61,22 @@ async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, To
 
 
 async def _execute(session: Session, run: str, key: str, value: dict[str, Any], tool: Tool) -> bool:
-    scope = Scope(key, run, key, atomic=True)
     clock = time.monotonic()
+    for left in reversed(range(MAX_TRIES if tool.retry_safe else 1)):
+        try:
+            return await _try(session, run, key, value, tool, clock)
+        except StaleEpoch:
+            raise
+        except (EntitiesError, SharedStateError) as error:  # the commit was refused: nothing was done
+            if not left or not isinstance(error, OVERTAKEN):
+                await _fail(session, run, key, _said(error), value, clock)
+                return False
+    return False
+
+
+async def _try(session: Session, run: str, key: str, value: dict[str, Any], tool: Tool, clock: float) -> bool:
+    """Make the call and commit what came of it. Raises what the commit refuses, and `StaleEpoch`."""
+    scope = Scope(key, run, key, atomic=True)
     token = session.enter(scope)
     try:
         result = await tool.call(value["args"] or {})
@@ -71,16 +94,7 @@ async def _execute(session: Session, run: str, key: str, value: dict[str, Any], 
     def finish(unit: Unit) -> None:
         unit.append(session.stream, [log.new("tool_call", key, done, "update")])
 
-    try:
-        await session.commit(scope, finish)
-    except StaleEpoch:
-        raise
-    except (
-        EntitiesError,
-        SharedStateError,
-    ) as error:  # somebody else changed it between rehearsal and commit
-        await _fail(session, run, key, _said(error), value, clock)
-        return False
+    await session.commit(scope, finish)
     return result.terminate
 
 

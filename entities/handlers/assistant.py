@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -99,7 +100,8 @@ async def _debate_is_over(ctx: Any, wake: Any) -> bool:
 
 def _title(payload: Any) -> str:
     """The first words that the person wrote."""
-    text = payload if isinstance(payload, str) else str(payload)
+    text = payload.get("text", payload) if isinstance(payload, dict) else payload
+    text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
     words = re.sub(r"\s+", " ", re.sub(r"[`*_#>]", "", text)).strip()
     return words if len(words) <= 60 else words[:60].rsplit(" ", 1)[0] + " …"
 

@@ -12,7 +12,19 @@ from entities.agent.messages import Response, ToolCall, Usage
 from entities.api import Collection, SharedStateSchema, ToolError, ToolResult, db, tool
 from entities.registry import Registry
 from entities.toolbox.shared import shared_tools
-from tests.support.runtime import born, events, handle_all, rows, said_to, texts, values, wakes
+from tests.support.runtime import (
+    born,
+    events,
+    expire,
+    handle_all,
+    handle_next,
+    recover,
+    rows,
+    said_to,
+    texts,
+    values,
+    wakes,
+)
 
 SCHEMA = SharedStateSchema(notes=Collection())
 
@@ -183,6 +195,65 @@ async def test_of_two_calls_that_write_the_same_row_one_fails(types: Registry) -
     assert sorted(failed for _, failed in caller.seen) == [False, True]
     assert "There is a state:mine with key 'seat' already" in next(said for said, bad in caller.seen if bad)
     assert len(await rows(url, "state:mine")) == 1
+
+
+async def test_a_call_that_was_overtaken_is_made_again_if_that_is_safe(types: Registry) -> None:
+    """Each rehearses the same number side by side; whoever commits later counts again."""
+    caller = Caller(types, *(("count", {"who": who}) for who in "abc"))
+    all_three = asyncio.Barrier(3)
+    made: list[str] = []
+
+    def tools(ctx: Any) -> list[Any]:
+        @tool(retry_safe=True)
+        async def count(who: str) -> str:
+            """Take the next number."""
+            number = await ctx.state.mine.count() + 1
+            await ctx.state.mine.insert(key=str(number), who=who)
+            if who not in made:
+                made.append(who)
+                await all_three.wait()
+            return f"{number}"
+
+        return [count]
+
+    caller.tools = tools
+    url = await caller.call()
+
+    assert sorted(caller.seen) == [("1", False), ("2", False), ("3", False)]
+    assert sorted(row.value["who"] for row in await rows(url, "state:mine")) == ["a", "b", "c"]
+
+
+async def test_when_the_lease_is_lost_no_call_goes_on(types: Registry) -> None:
+    caller = Caller(types, ("lose", {}), ("wait", {}))
+    ends: list[str] = []
+    waiting = asyncio.Event()
+
+    def tools(ctx: Any) -> list[Any]:
+        @tool
+        async def lose() -> str:
+            """Come too late."""
+            await waiting.wait()
+            await expire(ctx.entity_url)
+            await recover()
+            return "too late"
+
+        @tool
+        async def wait() -> str:
+            """Wait for ever."""
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ends.append("cancelled")
+            return "never"
+
+        return [lose, wait]
+
+    caller.tools = tools
+    await born("caller", message="go")
+    await handle_next()
+
+    assert ends == ["cancelled"]
 
 
 async def test_an_unknown_tool_is_a_failed_call_that_names_the_tools(types: Registry) -> None:
