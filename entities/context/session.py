@@ -5,8 +5,8 @@ far are *rehearsed* together and undone, so the handler sees real results and re
 nothing is visible to others until all of them are committed in one unit at the end. Tools run like that:
 their changes and their result become visible together.
 
-A handler that is run again after a crash repeats itself: each change has a key made of the wake (or the tool
-call), what it does and to what, so the second time it finds the first and changes nothing.
+A handler that is run again after a crash repeats itself: each change has a key made of the entity, the wake
+(or the tool call), what it does and to what, so the second time it finds the first and changes nothing.
 """
 
 from __future__ import annotations
@@ -80,6 +80,10 @@ class Session:
     def fence(self) -> Fence:
         """The right to write."""
         return self.claimed.fence
+
+    def key(self, what: str) -> str:
+        """A change's key for any stream. In a shared one, others are in their first wake and call as well."""
+        return f"{self.stream}:{self.scope.name(what)}"
 
     def origin(self) -> Origin:
         """Where a change that is made now comes from."""

@@ -83,7 +83,7 @@ class StateCollection(ReadOnlyCollection):
         `expect_version` refuses if the row changed since you read it: `VersionConflict` carries what it is.
         """
         given: Changes = change if change is not None else changes
-        client_key = self._session.scope.name(f"update:{self.spec.type}:{key}")
+        client_key = self._session.key(f"update:{self.spec.type}:{key}")
 
         def operation(unit: Unit) -> StateRow:
             return collection.update(
@@ -95,7 +95,7 @@ class StateCollection(ReadOnlyCollection):
 
     async def delete(self, key: str, *, expect_version: int | None = None) -> None:
         """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
-        client_key = self._session.scope.name(f"delete:{self.spec.type}:{key}")
+        client_key = self._session.key(f"delete:{self.spec.type}:{key}")
 
         def operation(unit: Unit) -> None:
             collection.delete(
@@ -110,7 +110,7 @@ class StateCollection(ReadOnlyCollection):
         await self._session.change(operation)
 
     def _name(self, verb: str, value: Json) -> str:
-        return self._session.scope.name(f"{verb}:{self.spec.type}:{value.get(self.spec.primary_key)}")
+        return self._session.key(f"{verb}:{self.spec.type}:{value.get(self.spec.primary_key)}")
 
 
 class Collections:

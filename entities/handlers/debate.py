@@ -115,11 +115,15 @@ def _end_debate(ctx: Any, shared: Any) -> Tool:
             winner: Who argued better.
             cites: The keys of the arguments that the ruling rests on.
         """
+        if (await ctx.state.status.get("current"))["value"] not in ("debating", "ruling"):
+            raise ToolError("There is no debate to rule on; open one with start_debate.")
         known = {row["key"] for row in await shared.arguments.all()}
         if wrong := [key for key in cites if key not in known]:
             raise ToolError(f"There is no argument {', '.join(wrong)}; there are {', '.join(sorted(known))}.")
         if not cites and known:
             raise ToolError(f"Cite at least one argument by its key: {', '.join(sorted(known))}.")
+        if unsaid := [key for key in cites if f"[{key}]" not in ruling]:
+            raise ToolError(f"The ruling does not cite [{'], ['.join(unsaid)}]; do, where it rests on it.")
         await ctx.state.status.update("current", value="done", ruling=ruling, winner=winner, cites=cites)
         return "The ruling is published."
 

@@ -144,6 +144,26 @@ async def test_two_entities_read_and_write_one_state(types: Registry, actor: Act
     assert inserted.origin.writer == f"agent:{actor.url}"
 
 
+async def test_the_same_change_by_two_entities_is_two_changes(types: Registry, actor: Acting) -> None:
+    """Both are in their first wake; what one did must not pass for a repetition of what the other does."""
+    await actor.do(make)
+    one, two = Acting(types, "one"), Acting(types, "two")
+
+    def write(by: str) -> Any:
+        async def change(ctx: Any) -> Any:
+            shared = await ctx.observe(db("board"))
+            await shared.arguments.upsert(key="a1", text=by)
+            row = await shared.arguments.update("a1", lambda row: row | {"text": f"{row['text']}!"})
+            return row["text"], row.writer
+
+        return change
+
+    assert await one.do(write("one")) == ("one!", f"agent:{one.url}")
+    assert await two.do(write("two")) == ("two!", f"agent:{two.url}")
+    (row,) = await values("shared:board", "shared:argument")
+    assert row["text"] == "two!"
+
+
 async def test_a_change_to_an_outdated_row_is_refused_and_carries_the_current_one(actor: Acting) -> None:
     async def conflict(ctx: Any) -> Any:
         shared = await ctx.mkdb("board", SCHEMA)
