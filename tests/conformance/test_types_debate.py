@@ -15,7 +15,7 @@ from tests.support.anthropic_server import KEY, AnthropicServer
 from tests.support.runtime import born, configured, entity, events, handle_all, tell, texts, values
 
 OPEN = ("start_debate", {"topic": "tea or coffee?", "rounds": 1})
-CHECK = ("check_debate", {})
+CHECK: tuple[str, dict[str, Any]] = ("check_debate", {})
 RULING = {"ruling": "Tea, by [pro-1].", "winner": "pro", "cites": ["pro-1"]}
 
 
