@@ -63,7 +63,11 @@ class Change:
     timeout: float | timedelta | None = None
 
     def types(self, known: Mapping[str, CollectionSpec]) -> list[str] | None:
-        """The event types behind the collections' names. Raises `InvalidInput` for an unknown one."""
+        """The event types behind the collections' names. Raises `InvalidInput` for an unknown name or op."""
+        if odd := set(self.ops or ()) - {"insert", "update", "delete"}:
+            raise InvalidInput(
+                f"Nothing ever changes by {', '.join(sorted(odd))}; ops are insert, update and delete."
+            )
         if self.collections is None:
             return None
         found = {name: spec.type for name, spec in known.items()} | COLLECTIONS

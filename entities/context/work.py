@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Literal, Self
 
@@ -10,7 +9,7 @@ from django.utils import timezone
 
 from entities import log
 from entities.context.session import Session
-from shared_state.api import NewEvent
+from shared_state.api import Unit
 
 
 class RunHandle:
@@ -37,13 +36,12 @@ class RunHandle:
         wake, now = self._session.claimed.key, log.iso(timezone.now())
         started = {"status": "started", "wake": wake, "started_at": self._started}
         ended = {**started, "status": status, "finish_reason": reason or status, "ended_at": now}
-        # If the wake was given up before it came so far, there is a failed run to take over.
-        events = [self._event("run", self.key, started, "upsert")]
+        events = [log.new("run", self.key, started, "upsert")]
         for number, text in enumerate(self._texts):
             said = {
                 "run_id": self.key, "status": "completed", "content": text, "started_at": now, "ended_at": now
             }  # fmt: skip
-            events.append(self._event("text", f"{self.key}-s1-b{number}", said, "insert"))
+            events.append(log.new("text", f"{self.key}-s1-b{number}", said, "upsert"))
         if status == "failed":
             error = {
                 "error_code": "run_failed",
@@ -51,12 +49,16 @@ class RunHandle:
                 "run_id": self.key,
                 "timestamp": now,
             }
-            events.append(self._event("error", f"{self.key}-error", error, "insert"))
-        events.append(self._event("run", self.key, ended, "update"))
-        await self._session.change(lambda unit: unit.append(self._session.stream, events))
+            events.append(log.new("error", f"{self.key}-error", error, "upsert"))
+        events.append(log.new("run", self.key, ended, "update"))
 
-    def _event(self, type: str, key: str, value: Mapping[str, object], operation: str) -> NewEvent:
-        return log.new(type, key, dict(value), operation, client_key=f"{type}:{key}:{operation}")
+        def operation(unit: Unit) -> None:
+            known = unit.row(self._session.stream, "run", self.key)
+            # The wake may come by again: what ended well stays so, and what failed may end well after all.
+            if known is None or known.value["status"] not in ("completed", status):
+                unit.append(self._session.stream, events)
+
+        await self._session.change(operation)
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,7 +21,7 @@ from entities.models import Subscription
 from entities.registry import Registry
 from shared_state.api import SchemaMismatch, StreamExists, StreamNotFound
 from tests.support.acting import Acting
-from tests.support.runtime import events, look, rows, texts, values, wakes
+from tests.support.runtime import born, events, look, quiet, rows, texts, values, wakes, working
 
 
 class Argument(BaseModel):
@@ -205,6 +205,11 @@ async def test_a_condition_on_an_unknown_collection_is_refused(actor: Acting) ->
     assert isinstance(error, InvalidInput)
     assert "no collection votes" in str(error)
 
+    error = await actor.do(lambda ctx: ctx.observe(db("board"), wake=Change(ops=["upsert"])))
+
+    assert isinstance(error, InvalidInput)
+    assert "Nothing ever changes by upsert" in str(error)
+
 
 async def test_another_entitys_rows_can_be_read(types: Registry, actor: Acting) -> None:
     other = Acting(types, "other")
@@ -271,6 +276,30 @@ async def test_recorded_work_that_raises_is_a_failed_run(types: Registry, actor:
     assert report["finished_child"]["run_status"] == "failed"
     assert report["finished_child"]["error"] == "ValueError: no paper"
     assert [error["message"] for error in await values(other.url, "error")] == ["ValueError: no paper"]
+
+
+async def test_recorded_work_that_succeeds_in_the_end_is_a_completed_run(types: Registry) -> None:
+    tries: list[int] = []
+
+    @types.define("clumsy")
+    async def clumsy(ctx: Any, wake: Any) -> None:
+        tries.append(1)
+        async with ctx.record_run() as run:
+            if len(tries) == 1:
+                raise ValueError("no paper")
+            run.attach_response("Here it is.")
+        if len(tries) == 2:
+            raise ValueError("after the end of it")
+
+    url = await born("clumsy", message="write")
+    async with working() as worker:
+        await quiet(worker)
+
+    assert len(tries) == 3
+    (run,) = await values(url, "run")
+    assert (run["status"], await texts(url)) == ("completed", ["Here it is."])
+    ends = [e.value["status"] for e in await events(url, "run") if e.value["status"] != "started"]
+    assert ends == ["failed", "completed"]
 
 
 async def test_nobody_else_is_silenced_by_one_who_looks_away(types: Registry, actor: Acting) -> None:
