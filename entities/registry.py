@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from pydantic import BaseModel, ValidationError
 
-from entities.events import COLLECTIONS
+from entities.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
 from shared_state.api import Collection, CollectionSpec, Json
@@ -206,13 +206,19 @@ def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefiniti
     taken = sorted(set(given.state) & set(COLLECTIONS))
     if taken:
         raise RegistryError(f"{name}: {', '.join(taken)} is a built-in collection; choose another name.")
+    state = {key: found.spec(key, "state:") for key, found in given.state.items()}
+    types = [spec.type for spec in state.values()]
+    if odd := sorted({each for each in types if each in EVENTS or types.count(each) > 1}):
+        raise RegistryError(
+            f"{name}: {', '.join(odd)} cannot be a collection's event type; it is built in, or there twice."
+        )
     code = inspect.unwrap(handler).__code__
     return TypeDefinition(
         name=name,
         handler=handler,
         place=f"{handler.__module__}:{code.co_firstlineno}",
         description=given.description or (handler.__doc__ or "").strip().partition("\n")[0],
-        state={key: found.spec(key, "state:") for key, found in given.state.items()},
+        state=state,
         creation_schema=given.creation_schema.model_json_schema() if given.creation_schema else None,
         inbox_schemas={key: model.model_json_schema() for key, model in given.inbox_schemas.items()},
         views=tuple(dict(view) for view in given.views),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
+from pytest_django import Settings
 
 from entities.api import Collection, InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
 from entities.registry import Registry, validated
 from shared_state.api import SchemaError
+from tests.support.runtime import own_types
 
 
 class Args(BaseModel):
@@ -95,6 +98,34 @@ def test_an_unknown_option_is_named() -> None:
 def test_a_built_in_collections_name_is_taken() -> None:
     with pytest.raises(RegistryError, match="runs is a built-in collection"):
         define(Registry(), state={"runs": Collection()})
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"mine": Collection(type="run")}, {"one": Collection(type="x"), "two": Collection(type="x")}],
+)
+def test_a_collections_event_type_is_its_own(state: dict[str, Collection]) -> None:
+    """Else its rows would pass for what the runtime writes, or for another collection's."""
+    with pytest.raises(RegistryError, match=r"thing: .* cannot be a collection's event type"):
+        define(Registry(), state=state)
+
+
+def test_types_are_found_in_the_agents_py_of_any_installed_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    app = tmp_path / "visitors"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "agents.py").write_text(
+        "from entities.api import registry\n\n"
+        "@registry.define('visitor', description='Comes by.')\n"
+        "async def visitor(ctx, wake):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    with own_types() as registry:
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "visitors"]
+        assert registry.get("visitor").place.startswith("visitors.agents:")
 
 
 def test_a_primary_key_must_be_a_field() -> None:
