@@ -93,10 +93,7 @@ def thinking_params(model: str, thinking: str, max_tokens: int) -> dict[str, Any
         return _least(traits)
     params: dict[str, Any] = {}
     if traits.thinking == "adaptive":
-        params["thinking"] = {"type": "adaptive"}
-        if not traits.shows_by_default:
-            # These models send empty thinking unless asked, and also what they say between tool calls.
-            params["thinking"]["display"] = "summarized"
+        params["thinking"] = _adaptive(traits)
     elif traits.thinking == "budget":
         budget = min(BUDGETS[thinking], max_tokens - ROOM_FOR_TEXT)
         if budget >= SMALLEST_BUDGET:
@@ -106,9 +103,14 @@ def thinking_params(model: str, thinking: str, max_tokens: int) -> dict[str, Any
     return params
 
 
+def _adaptive(traits: Traits) -> dict[str, Any]:
+    """Newer models send empty thinking unless asked, and also what they say between tool calls."""
+    return {"type": "adaptive"} | ({} if traits.shows_by_default else {"display": "summarized"})
+
+
 def _least(traits: Traits) -> dict[str, Any]:
     if traits.off == "low":
-        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
+        return {"thinking": _adaptive(traits), "output_config": {"effort": "low"}}
     return {} if traits.off == "omit" else {"thinking": {"type": traits.off}}
 
 
