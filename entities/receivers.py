@@ -6,11 +6,15 @@ The lower app never learns who listens: this is connected to its one signal.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from entities import wake
-from entities.events import EVENTS, LOG_ONLY
+from entities.events import COLLECTIONS, EVENTS, LOG_ONLY
+from entities.exceptions import UnknownType
 from entities.models import Entity, Subscription
+from entities.registry import registry
 from shared_state.api import Event, Unit, events_appended
 
 _QUIET = (frozenset(EVENTS) | LOG_ONLY) - {"tags"}
@@ -42,9 +46,10 @@ def _wake(unit: Unit, subscription: Subscription, events: list[Event]) -> None:
             if event.type == "run" and event.value["status"] in ("completed", "failed"):
                 wake.request_finished(unit, subscription, _finished(subscription, event))
         return
-    changes = [_change(event) for event in events if _matches(subscription, event)]
-    if changes:
-        wake.request_change(unit, subscription, changes)
+    matching = [event for event in events if _matches(subscription, event)]
+    if matching:
+        names = _names(unit, subscription)
+        wake.request_change(unit, subscription, [_change(event, names) for event in matching])
 
 
 def _finished(subscription: Subscription, event: Event) -> dict[str, Any]:
@@ -67,8 +72,20 @@ def _matches(subscription: Subscription, event: Event) -> bool:
     return event.type in subscription.types
 
 
-def _change(event: Event) -> dict[str, Any]:
+def _names(unit: Unit, subscription: Subscription) -> dict[str, str]:
+    """What the source's collections are called, by event type: as handlers and conditions call them."""
+    if not subscription.source_url.startswith("/"):
+        schema = unit.stream(subscription.source_id).schema
+        return {spec["type"]: name for name, spec in schema.items()}
+    names = {type: name for name, type in COLLECTIONS.items()}
+    with suppress(UnknownType):
+        own = registry.get(subscription.source_url.split("/")[1]).state
+        names |= {spec.type: name for name, spec in own.items()}
+    return names
+
+
+def _change(event: Event, names: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "collection": event.type, "kind": event.operation, "key": event.key, "offset": event.offset,
-        "by": event.origin.writer,
+        "collection": names.get(event.type, event.type.removeprefix("state:")), "kind": event.operation,
+        "key": event.key, "offset": event.offset, "by": event.origin.writer,
     }  # fmt: skip

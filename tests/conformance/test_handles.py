@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from entities import api
 from entities.api import Change, InvalidInput, RunFinished, entity
-from entities.models import Subscription
+from entities.models import Entity, Subscription
 from entities.registry import Registry
 from tests.support.runtime import (
     born,
@@ -61,7 +60,7 @@ async def test_the_first_message_may_have_a_kind(types: Registry) -> None:
     (message,) = await values("/clerk/good", "inbox")
     assert (message["payload"], message["message_type"]) == ({"article": "tea"}, "order")
     assert refused == ["message order, article: 1 is not of type 'string'"]
-    assert not await look(api.Entity.objects.filter(url="/clerk/bad").exists)
+    assert not await look(Entity.objects.filter(url="/clerk/bad").exists)
 
 
 async def test_a_handle_messages_reads_and_says_how_it_is(types: Registry) -> None:
@@ -146,7 +145,7 @@ async def test_a_child_may_be_watched_by_its_changes(types: Registry) -> None:
     await born("boss", message="go")
     await handle_all()
 
-    assert seen == [[("text", "insert")]]
+    assert seen == [[("texts", "insert")]]
 
 
 async def test_the_configured_agent_is_at_ctx_agent(types: Registry) -> None:

@@ -99,7 +99,7 @@ async def test_a_change_wakes_the_observer_and_says_what_changed(watch: Watch) -
     (payload,) = watcher.payloads
     assert (payload["source"], payload["timeout"]) == ("shared:board", False)
     (change,) = payload["changes"]
-    assert (change["collection"], change["kind"], change["key"]) == ("shared:notes", "insert", "a")
+    assert (change["collection"], change["kind"], change["key"]) == ("notes", "insert", "a")
     assert change["by"] == "user:ada"
 
 
@@ -293,7 +293,7 @@ async def test_an_entitys_state_can_be_observed_and_its_chatter_does_not_wake(ty
     assert seen == []
     await tell("/counter/c", "count")
     await handle_all()
-    assert seen == [["state:numbers"]]
+    assert seen == [["numbers"]]
 
 
 async def test_a_burst_from_many_writers_is_told_completely(watch: Watch) -> None:
