@@ -116,6 +116,16 @@ async def test_refusal_says_why(api: AnthropicServer, provider: AnthropicProvide
     assert response.blocks == ()
 
 
+async def test_calls_of_a_refused_answer_must_not_be_made(
+    api: AnthropicServer, provider: AnthropicProvider
+) -> None:
+    api.add(Reply([Text("Well,"), CALL], stop_reason="refusal"))
+    response = await response_of(provider, request(tools=(SEARCH,)))
+    assert response.finish_reason == "refusal"
+    assert response.text == "Well,"
+    assert [bool(call.invalid) for call in response.tool_calls] == [True]
+
+
 async def test_blocks_of_unknown_kinds_are_passed_over(
     api: AnthropicServer, provider: AnthropicProvider
 ) -> None:

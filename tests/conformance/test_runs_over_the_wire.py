@@ -198,6 +198,17 @@ async def test_a_refusal_is_said_and_the_next_message_is_answered_without_it(api
     assert await texts(url) == ["Well,", "Hi!"]
 
 
+async def test_a_call_of_a_refused_answer_is_not_made(api: AnthropicServer) -> None:
+    refused = Reply([Text("Well,"), ToolCall("toolu_1", "look", {"at": "it"})], stop_reason="refusal")
+    api.add(refused, Reply([], stop_reason="refusal"))
+    url = await speak()
+
+    call = await only(url, "tool_call")
+    assert (call["status"], call["result"]) == ("failed", None)
+    run, error = await only(url, "run"), await only(url, "error")
+    assert (run["finish_reason"], error["error_code"]) == ("refusal", "refusal")
+
+
 async def test_an_answer_that_was_cut_at_the_limit_says_so(api: AnthropicServer) -> None:
     api.add(Reply([Text("And then")], stop_reason="max_tokens"))
     url = await speak()

@@ -108,7 +108,9 @@ class StepBuilder:
         calls = any(isinstance(block, ToolCall) for block in self.blocks)
         reason = FINISH.get(self.stop_reason)
         if reason == "max_tokens":
-            self._mark_cut_call()
+            self._spoil_cut_call()
+        elif reason == "refusal":
+            self.blocks = [_spoiled(block, "(declined)") for block in self.blocks]
         detail = self.stop_detail
         if reason is None:
             reason = "tool_use" if calls else "end_turn"
@@ -121,11 +123,10 @@ class StepBuilder:
         )
         return Response(tuple(self.blocks), reason, usage, self.model, provider, stop_detail=detail)
 
-    def _mark_cut_call(self) -> None:
+    def _spoil_cut_call(self) -> None:
         """A call that the limit cut before its first argument looks like one that needs none."""
-        last = self.blocks[-1] if self.blocks else None
-        if isinstance(last, ToolCall) and not last.arguments and not last.invalid:
-            self.blocks[-1] = replace(last, invalid="(cut off)")
+        if self.blocks and isinstance(last := self.blocks[-1], ToolCall) and not last.arguments:
+            self.blocks[-1] = _spoiled(last, "(cut off)")
 
     def _block_started(self, index: int, wire: Any) -> Iterator[ModelEvent]:
         if wire.type not in self.KINDS:
@@ -178,3 +179,8 @@ class StepBuilder:
         elif self.stop_reason == "model_context_window_exceeded":
             parts.append("The conversation has filled the model's context window.")
         self.stop_detail = ": ".join(str(part) for part in parts if part)
+
+
+def _spoiled(block: Block, why: str) -> Block:
+    """A tool call as one that must not be made; other blocks as they are."""
+    return replace(block, invalid=block.invalid or why) if isinstance(block, ToolCall) else block
