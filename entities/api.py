@@ -13,6 +13,7 @@ from entities.exceptions import (
     EntityNotFound,
     EntityStopped,
     InvalidInput,
+    KeyTaken,
     RegistryError,
     RunFailed,
     ToolError,
@@ -47,6 +48,7 @@ __all__ = [
     "EntityNotFound",
     "EntityStopped",
     "InvalidInput",
+    "KeyTaken",
     "NewEntity",
     "RegistryError",
     "RunFailed",
@@ -125,7 +127,7 @@ def deliver_now(
 ) -> Event:
     """Send a message. Sending again with the same key changes nothing.
 
-    Raises `EntityNotFound`, `AccessDenied`, `EntityStopped`, `InvalidInput`.
+    Raises `EntityNotFound`, `AccessDenied`, `EntityStopped`, `InvalidInput`, `KeyTaken`.
     """
     found = get_entity(principal, url, "write")
     return unit(

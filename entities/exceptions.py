@@ -8,6 +8,7 @@ EntitiesError
 ├── EntityExists             the address is taken
 ├── EntityNotFound           nobody there (or not for this principal)
 ├── EntityStopped            the entity takes no more messages
+├── KeyTaken                 a message of somebody else has this key
 ├── ToolError                a tool says what went wrong; the model sees the text
 ├── RunFailed                the model cannot be used; the run says why
 ├── RunAborted               the run was stopped by a signal
@@ -50,6 +51,10 @@ class EntityNotFound(EntitiesError):
 
 class EntityStopped(EntitiesError):
     """This entity was stopped and takes no more messages."""
+
+
+class KeyTaken(EntitiesError):
+    """Somebody else's message has this key; send it with another."""
 
 
 class ToolError(EntitiesError):

@@ -10,7 +10,7 @@ import orjson
 
 from entities import directory, log, wake
 from entities.conf import conf
-from entities.exceptions import EntityStopped, InvalidInput, UnknownType
+from entities.exceptions import EntityStopped, InvalidInput, KeyTaken, UnknownType
 from entities.models import Entity
 from entities.registry import registry, validated
 from shared_state.api import Event, Unit
@@ -43,7 +43,7 @@ def deliver(
 ) -> Event:
     """Append a message to an entity's log and wake it. Sending again with the same key changes nothing.
 
-    Raises `InvalidInput` and `EntityStopped`.
+    Raises `InvalidInput`, `EntityStopped`, and `KeyTaken` if it is another sender's key.
     """
     if "\x00" in f"{key}{message_type}":
         raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
@@ -59,6 +59,8 @@ def deliver(
     message = log.new("inbox", key, value, client_key=f"inbox:{key}")
     origin = replace(unit.origin, writer=sender)
     event = unit.append(entity.stream_id, [message], origin=origin)[0]
+    if event.repeated and event.origin.writer != sender:
+        raise KeyTaken
     if not event.repeated:
         wake.request_inbox(unit, entity, sender, event.offset)
         directory.touch(unit, entity)

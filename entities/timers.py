@@ -7,7 +7,7 @@ from contextlib import suppress
 from django.db import connection
 
 from entities import inbox
-from entities.exceptions import EntityStopped, InvalidInput
+from entities.exceptions import EntityStopped, InvalidInput, KeyTaken
 from entities.models import Timer
 from shared_state.api import Unit
 
@@ -20,7 +20,7 @@ def deliver_due(unit: Unit, limit: int = 100) -> int:
     found = list(due[:limit])
     for timer in found:
         # Stopped meanwhile, or its schema changed: nobody is there to hear of it.
-        with suppress(EntityStopped, InvalidInput):
+        with suppress(EntityStopped, InvalidInput, KeyTaken):
             inbox.deliver(
                 unit,
                 timer.entity,

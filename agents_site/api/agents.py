@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents_site.api.errors import ApiError
 from agents_site.api.http import Answer, Call
 from entities import api
 
@@ -64,8 +63,6 @@ async def post_message(call: Call) -> Answer:
     event = await api.deliver(
         call.principal, url_of(call), body.payload, key=body.key, message_type=body.type
     )
-    if event.repeated and event.origin.writer != str(call.principal):
-        raise ApiError(409, "key_taken", "Somebody else's message has this key.")
     return Answer({"event": event.wire()}, 200 if event.repeated else 201)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from entities.exceptions import EntitiesError, EntityExists, EntityNotFound, EntityStopped, UnknownType
+from entities.exceptions import (
+    EntitiesError,
+    EntityExists,
+    EntityNotFound,
+    EntityStopped,
+    KeyTaken,
+    UnknownType,
+)
 from shared_state.exceptions import (
     AccessDenied,
     RowExists,
@@ -27,6 +34,7 @@ STATUSES: dict[type[Exception], int] = {
     RowNotFound: 404,
     EntityExists: 409,
     EntityStopped: 409,
+    KeyTaken: 409,
     StreamClosed: 409,
     RowExists: 409,
     VersionConflict: 409,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from entities import api, inbox, runtime
-from entities.api import InvalidInput, RunFinished
+from entities.api import InvalidInput, KeyTaken, RunFinished
 from entities.models import Wake
 from entities.registry import Registry
 from shared_state.api import Origin, events_appended, submit
@@ -104,6 +104,20 @@ async def test_a_message_sent_again_with_its_key_changes_nothing() -> None:
     assert (again.offset, again.repeated) == (first.offset, True)
     assert await handle_all() == 0
     assert (await said_to(url), await texts(url)) == (["hello"], ["hello"])
+
+
+@pytest.mark.usefixtures("echo")
+async def test_a_key_that_somebody_else_used_does_not_swallow_a_message() -> None:
+    url = await born("echo")
+    await tell(url, "first", key="the-same-key")
+    found = await entity(url)
+
+    with pytest.raises(KeyTaken, match="Somebody else's message has this key"):
+        await submit(
+            lambda unit: inbox.deliver(unit, found, "user:ben", "second", key="the-same-key"),
+            origin=Origin("user:ben"),
+        )
+    assert await said_to(url) == ["first"]
 
 
 async def test_messages_that_arrive_while_the_handler_runs_get_a_wake_of_their_own(types: Registry) -> None:
