@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
+import structlog
 from django.db import connection
 
 from entities import inbox
-from entities.exceptions import EntityStopped, InvalidInput, KeyTaken
+from entities.exceptions import EntitiesError
 from entities.models import Timer
-from shared_state.api import Unit
+from shared_state.api import SharedStateError, Unit
+
+logger = structlog.get_logger(__name__)
 
 
 def deliver_due(unit: Unit, limit: int = 100) -> int:
@@ -19,8 +20,9 @@ def deliver_due(unit: Unit, limit: int = 100) -> int:
         due = due.select_for_update(skip_locked=True, of=("self",))
     found = list(due[:limit])
     for timer in found:
-        # Stopped meanwhile, or its schema changed: nobody is there to hear of it.
-        with suppress(EntityStopped, InvalidInput, KeyTaken):
+        # Stopped meanwhile, or its schema changed, or its log was closed: nobody is there to hear of it, and
+        # what was refused once must not keep the worker from its other work.
+        try:
             inbox.deliver(
                 unit,
                 timer.entity,
@@ -29,6 +31,8 @@ def deliver_due(unit: Unit, limit: int = 100) -> int:
                 key=timer.key,
                 message_type=timer.message_type,
             )
+        except (EntitiesError, SharedStateError) as error:
+            logger.warning("timer_dropped", entity=timer.entity.url, reason=str(error))
     if found:
         Timer.objects.filter(pk__in=[timer.pk for timer in found]).delete()
     return len(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from entities.registry import Registry
 from entities.worker import Worker, claim_due
 from shared_state import bus
 from shared_state.api import Origin, submit
+from shared_state.models import Stream
 from tests.support.runtime import (
     born,
     claim,
@@ -169,7 +171,17 @@ async def test_a_timer_fires_by_itself(types: Registry) -> None:
     assert await texts(url) == [f"ring from agent:{url}"]
 
 
-async def test_a_timer_for_one_that_was_stopped_is_dropped(types: Registry) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda: Entity.objects.filter(url="/patient/p").update(state=Entity.State.STOPPED),
+        lambda: Stream.objects.filter(path="/patient/p").update(closed=True),
+    ],
+    ids=["stopped", "its log was closed"],
+)
+async def test_a_timer_for_one_that_takes_nothing_is_dropped_and_holds_nobody_up(
+    types: Registry, end: Callable[[], int]
+) -> None:
     Patient(types)
 
     @types.define("sender")
@@ -179,12 +191,19 @@ async def test_a_timer_for_one_that_was_stopped_is_dropped(types: Registry) -> N
     await born("patient", "p")
     await born("sender", message="go")
     await handle_all()
-    await look(Entity.objects.filter(url="/patient/p").update, state=Entity.State.STOPPED)
+    await look(end)
     await look(Timer.objects.update, due_at=timezone.now())
+
+    @types.define("other")
+    async def other(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text("I am here.")
+
+    url = await born("other", message="are you?")
     async with working():
         await quiet()
 
     assert await said_to("/patient/p") == []
+    assert await texts(url) == ["I am here."]
 
 
 # -- stopping
