@@ -24,6 +24,9 @@ from entities.exceptions import InvalidInput, ToolError
 MAX_RESULT_CHARS = 100_000
 """A longer result is cut: it would crowd everything else out of the model's window."""
 
+MAX_RESULT_BYTES = 150_000
+"""The same in UTF-8, so that the call's event can carry it beside its arguments."""
+
 MAX_SHOWN_CHARS = 200
 """How much of a wrong argument an error message repeats."""
 
@@ -305,12 +308,12 @@ def _as_text(value: Any) -> str:
 
 
 def _bounded(text: str) -> str:
-    if len(text) <= MAX_RESULT_CHARS:
+    kept = text[:MAX_RESULT_CHARS].encode()[:MAX_RESULT_BYTES].decode(errors="ignore")
+    if len(kept) == len(text):
         return text
-    note = (
-        f"\n\n[Cut here: the result has {len(text):,} characters, the first {MAX_RESULT_CHARS:,} are above.]"
+    return (
+        f"{kept}\n\n[Cut here: the result has {len(text):,} characters, the first {len(kept):,} are above.]"
     )
-    return text[:MAX_RESULT_CHARS] + note
 
 
 def _origin(each: Tool) -> str:

@@ -27,6 +27,8 @@ UNKNOWN_OUTCOME = (
     "Check before you try again."
 )  # fmt: skip
 
+MAX_SAID = 4_000
+"""How many characters of what a tool raised are kept."""
 MAX_TRIES = 8
 """How often a call is made that finds each time, when it commits, that somebody was faster."""
 OVERTAKEN = (RowError, EntityExists, StreamExists)
@@ -108,7 +110,8 @@ def _ended(clock: float) -> dict[str, Any]:
 
 def _said(error: Exception) -> str:
     text = str(error) or type(error).__name__
-    return text if isinstance(error, EntitiesError | SharedStateError) else f"{type(error).__name__}: {text}"
+    said = text if isinstance(error, EntitiesError | SharedStateError) else f"{type(error).__name__}: {text}"
+    return said if len(said) <= MAX_SAID else f"{said[:MAX_SAID]} … ({len(said):,} characters)"
 
 
 async def _fail(

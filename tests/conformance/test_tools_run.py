@@ -12,11 +12,11 @@ from entities.agent.messages import Response, ToolCall, Usage
 from entities.api import Collection, SharedStateSchema, ToolError, ToolResult, db, tool
 from entities.registry import Registry
 from entities.toolbox.shared import shared_tools
+from tests.support.calling import Caller
 from tests.support.runtime import (
     born,
     events,
     expire,
-    handle_all,
     handle_next,
     recover,
     rows,
@@ -27,32 +27,6 @@ from tests.support.runtime import (
 )
 
 SCHEMA = SharedStateSchema(notes=Collection())
-
-
-class Caller:
-    """A type that calls tools; `seen` is what the model read of their results in the last step."""
-
-    def __init__(self, types: Registry, *calls: tuple[str, dict[str, Any]]) -> None:
-        self.seen: list[tuple[str, bool]] = []
-        self.tools: Any = lambda ctx: []
-        self.steps: list[Any] = [list(calls), self._look]
-
-        @types.define("caller", state={"mine": Collection()})
-        async def caller(ctx: Any, wake: Any) -> None:
-            tools = self.tools(ctx)
-            if asyncio.iscoroutine(tools):
-                tools = await tools
-            await ctx.use_agent("You call.", tools=tools, test_responses=self.steps).run()
-
-    def _look(self, request: Any) -> str:
-        self.seen = [(block.content, block.is_error) for block in request.messages[-1].blocks]
-        return "Done."
-
-    async def call(self) -> str:
-        """Let it call. Returns its address."""
-        url = await born("caller", message="go")
-        await handle_all()
-        return url
 
 
 async def test_a_call_is_logged_from_its_first_word_to_its_result(types: Registry) -> None:
@@ -159,6 +133,33 @@ async def test_a_tool_that_raises_is_a_failed_call_and_changes_nothing(types: Re
     (call,) = await values(url, "tool_call")
     assert (call["status"], call["error"]) == ("failed", "ValueError: the pen is broken")
     assert await texts(url) == ["Done."]
+
+
+async def test_a_result_of_any_letters_and_a_long_complaint_are_cut_to_what_the_log_takes(
+    types: Registry,
+) -> None:
+    caller = Caller(types, ("read", {}), ("fail", {}))
+
+    @tool
+    async def read() -> str:
+        """Read a long text."""
+        return "語" * 90_000
+
+    @tool
+    async def fail() -> str:
+        """Fail at length."""
+        raise ValueError("x" * 400_000)
+
+    caller.tools = lambda ctx: [read, fail]
+    url = await caller.call()
+
+    (read_it, bad), (complaint, failed) = caller.seen
+    assert not bad
+    assert read_it.endswith("[Cut here: the result has 90,000 characters, the first 50,000 are above.]")
+    assert failed
+    assert complaint.startswith("ValueError: xxx")
+    assert complaint.endswith("(400,012 characters)")
+    assert [call["status"] for call in await values(url, "tool_call")] == ["completed", "failed"]
 
 
 async def test_a_tools_own_words_reach_the_model_as_they_are(types: Registry) -> None:
