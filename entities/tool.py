@@ -308,6 +308,7 @@ def _as_text(value: Any) -> str:
 
 
 def _bounded(text: str) -> str:
+    text = text.replace("\x00", "\ufffd")  # PostgreSQL keeps no NUL
     kept = text[:MAX_RESULT_CHARS].encode()[:MAX_RESULT_BYTES].decode(errors="ignore")
     if len(kept) == len(text):
         return text

@@ -19,7 +19,16 @@ from entities import log
 from entities.context import Scope, Session
 from entities.exceptions import EntitiesError, EntityExists
 from entities.tool import Tool, ToolResult
-from shared_state.api import Row, RowError, SharedStateError, StaleEpoch, StreamExists, Unit
+from shared_state.api import (
+    Row,
+    RowExists,
+    RowNotFound,
+    SharedStateError,
+    StaleEpoch,
+    StreamExists,
+    Unit,
+    VersionConflict,
+)
 
 logger = structlog.get_logger(__name__)
 UNKNOWN_OUTCOME = (
@@ -31,7 +40,7 @@ MAX_SAID = 4_000
 """How many characters of what a tool raised are kept."""
 MAX_TRIES = 8
 """How often a call is made that finds each time, when it commits, that somebody was faster."""
-OVERTAKEN = (RowError, EntityExists, StreamExists)
+OVERTAKEN = (RowExists, RowNotFound, VersionConflict, EntityExists, StreamExists)
 """What a commit raises then."""
 
 

@@ -231,6 +231,17 @@ async def test_a_call_that_was_cut_at_the_limit_is_not_made(api: AnthropicServer
     assert [each.refused for each in api.requests if each.refused] == []
 
 
+async def test_what_no_log_keeps_fails_no_run(api: AnthropicServer) -> None:
+    api.add(Reply([ToolCall("toolu_1", "look", {"at": "a\x00b\ud83d"})]), Reply([Text("c\x00d")]))
+    url = await speak()
+
+    call = await only(url, "tool_call")
+    assert (call["args"], call["result"]) == ({"at": "a\ufffdb?"}, "a\ufffdb? is fine")
+    assert await texts(url) == ["c\ufffdd"]
+    assert "".join(event.value["delta"] for event in await events(url, "text_delta")) == "c\ufffdd"
+    assert await values(url, "error") == []
+
+
 async def test_a_pause_is_gone_on_from(api: AnthropicServer) -> None:
     api.add(Reply([Text("First half,")], stop_reason="pause_turn"), Reply([Text("second half.")]))
     url = await speak()

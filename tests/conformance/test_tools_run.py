@@ -143,7 +143,7 @@ async def test_a_result_of_any_letters_and_a_long_complaint_are_cut_to_what_the_
     @tool
     async def read() -> str:
         """Read a long text."""
-        return "語" * 90_000
+        return "\x00" + "語" * 89_999
 
     @tool
     async def fail() -> str:
@@ -155,6 +155,7 @@ async def test_a_result_of_any_letters_and_a_long_complaint_are_cut_to_what_the_
 
     (read_it, bad), (complaint, failed) = caller.seen
     assert not bad
+    assert read_it.startswith("\ufffd語")
     assert read_it.endswith("[Cut here: the result has 90,000 characters, the first 50,000 are above.]")
     assert failed
     assert complaint.startswith("ValueError: xxx")

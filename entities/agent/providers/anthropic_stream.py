@@ -62,7 +62,7 @@ class OpenBlock:
             arguments = None
         if not isinstance(arguments, dict):
             return ToolCall(self.wire.id, self.wire.name, {}, invalid=text)
-        return ToolCall(self.wire.id, self.wire.name, arguments)
+        return ToolCall(self.wire.id, self.wire.name, _storable(arguments))
 
 
 class StepBuilder:
@@ -136,6 +136,7 @@ class StepBuilder:
         yield block.started()
         first = getattr(wire, "text", "") or getattr(wire, "thinking", "")
         if first:
+            first = _storable(first)
             block.pieces.append(first)
             yield BlockDelta(block.index, first)
 
@@ -153,6 +154,7 @@ class StepBuilder:
             or getattr(delta, "partial_json", None)
         )
         if piece:
+            piece = _storable(piece)
             block.pieces.append(piece)
             yield BlockDelta(block.index, piece)
 
@@ -179,6 +181,15 @@ class StepBuilder:
         elif self.stop_reason == "model_context_window_exceeded":
             parts.append("The conversation has filled the model's context window.")
         self.stop_detail = ": ".join(str(part) for part in parts if part)
+
+
+def _storable(value: Any) -> Any:
+    """The same without what no log keeps (a NUL, half a pair of surrogates): a run must not fail over one."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(each) for name, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 def _spoiled(block: Block, why: str) -> Block:
