@@ -72,29 +72,38 @@ async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, To
 
 
 async def _execute(session: Session, run: str, key: str, value: dict[str, Any], tool: Tool) -> bool:
-    clock = time.monotonic()
+    clock, before = time.monotonic(), ""
     for left in reversed(range(MAX_TRIES if tool.retry_safe else 1)):
         try:
-            return await _try(session, run, key, value, tool, clock)
+            return await _try(session, run, key, value, tool, clock, before)
         except StaleEpoch:
             raise
-        except (EntitiesError, SharedStateError) as error:  # the commit was refused: nothing was done
+        except (EntitiesError, SharedStateError) as error:  # nothing was done
+            before = _said(error)
             if not left or not isinstance(error, OVERTAKEN):
-                await _fail(session, run, key, _said(error), value, clock)
+                await _fail(session, run, key, before, value, clock)
                 return False
     return False
 
 
-async def _try(session: Session, run: str, key: str, value: dict[str, Any], tool: Tool, clock: float) -> bool:
-    """Make the call and commit what came of it. Raises what the commit refuses, and `StaleEpoch`."""
+async def _try(
+    session: Session, run: str, key: str, value: dict[str, Any], tool: Tool, clock: float, before: str
+) -> bool:
+    """Make the call and commit what came of it. Raises what the commit refuses, and `StaleEpoch`.
+
+    A safe tool that collides with a row may have been overtaken too, after it looked; if it collides in the
+    very words of the try `before`, it was not.
+    """
     scope = Scope(key, run, key, atomic=True)
     token = session.enter(scope)
     try:
         result = await tool.call(value["args"] or {})
     except StaleEpoch:
         raise
-    except Exception as error:  # noqa: BLE001  a tool is foreign code: the model hears what it raises
+    except Exception as error:  # a tool is foreign code: the model hears what it raises
         session.leave(token)
+        if tool.retry_safe and isinstance(error, OVERTAKEN) and _said(error) != before:
+            raise
         if not isinstance(error, EntitiesError | SharedStateError):
             logger.info("tool_failed", tool=tool.name, error=repr(error))
         await _fail(session, run, key, _said(error), value, clock)

@@ -199,32 +199,6 @@ async def test_of_two_calls_that_write_the_same_row_one_fails(types: Registry) -
     assert len(await rows(url, "state:mine")) == 1
 
 
-async def test_a_call_that_was_overtaken_is_made_again_if_that_is_safe(types: Registry) -> None:
-    """Each rehearses the same number side by side; whoever commits later counts again."""
-    caller = Caller(types, *(("count", {"who": who}) for who in "abc"))
-    all_three = asyncio.Barrier(3)
-    made: list[str] = []
-
-    def tools(ctx: Any) -> list[Any]:
-        @tool(retry_safe=True)
-        async def count(who: str) -> str:
-            """Take the next number."""
-            number = await ctx.state.mine.count() + 1
-            await ctx.state.mine.insert(key=str(number), who=who)
-            if who not in made:
-                made.append(who)
-                await all_three.wait()
-            return f"{number}"
-
-        return [count]
-
-    caller.tools = tools
-    url = await caller.call()
-
-    assert sorted(caller.seen) == [("1", False), ("2", False), ("3", False)]
-    assert sorted(row.value["who"] for row in await rows(url, "state:mine")) == ["a", "b", "c"]
-
-
 async def test_when_the_lease_is_lost_no_call_goes_on(types: Registry) -> None:
     caller = Caller(types, ("lose", {}), ("wait", {}))
     ends: list[str] = []
