@@ -7,7 +7,7 @@ import { onStatus, statusOf } from "./agents.js";
 import { isOpen, onState, request } from "./live.js";
 import { hooks } from "./patch.js";
 import { recall, remember } from "./store.js";
-import { toEnd } from "./timeline.js";
+import { stay, toEnd } from "./timeline.js";
 import { forgetDraft, grow, isSend } from "./widgets.js";
 
 const MOST_BYTES = 60000; // of a message; the server's frames may hold 64 KB
@@ -89,6 +89,7 @@ function mark(entry, text, failed) {
   message.querySelector("[data-pending-state]").textContent = text;
   message.querySelector("[data-retry]").hidden = !failed;
   message.querySelector("[data-discard]").hidden = !failed;
+  stay();
 }
 
 function clicked(event) {

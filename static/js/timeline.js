@@ -8,6 +8,7 @@ import { scan } from "./live.js";
 const NEAR = 40; // pixels from the end that count as being there
 
 const page = document.scrollingElement;
+let there = true; // whether the reader is at the end: what grows there is followed
 let sticking = false;
 let anchor = null;
 let unseen = 0;
@@ -19,8 +20,15 @@ const concerns = ({ view }) => view === "timeline" && timeline();
 
 export function toEnd() {
   page.scrollTop = page.scrollHeight;
+  there = true;
   unseen = 0;
   showLatest();
+}
+
+// Whoever was at the end stays there when something other than the log takes room: the composer that grows, a
+// phone's keyboard, the word that a message was not sent.
+export function stay() {
+  if (there && timeline()) toEnd();
 }
 
 function before(context) {
@@ -65,7 +73,7 @@ function showLatest() {
   if (!button) return;
   const away = distance();
   if (away <= NEAR) unseen = 0;
-  button.hidden = away <= NEAR || (away < 600 && !unseen);
+  button.hidden = away <= NEAR;
   button.querySelector("[data-latest-count]").textContent = unseen ? String(unseen) : "";
 }
 
@@ -122,6 +130,7 @@ async function toTarget() {
   if (!element) return false;
   if (element.matches("details")) element.open = true;
   element.scrollIntoView({ block: "center" });
+  there = distance() <= NEAR;
   document.querySelectorAll(".found").forEach((each) => each.classList.remove("found"));
   element.classList.add("found");
   return true;
@@ -144,10 +153,13 @@ export function start() {
   toTarget();
   addEventListener("hashchange", toTarget);
   addEventListener("scroll", scrolled, { passive: true });
+  addEventListener("resize", stay);
+  new ResizeObserver(stay).observe(document.querySelector(".dock"));
   document.addEventListener("region:loaded", () => { sums(); toEnd(); });
 }
 
 function scrolled() {
+  there = distance() <= NEAR;
   showLatest();
   if (page.scrollTop < 200 && distance() > NEAR) earlier();
 }

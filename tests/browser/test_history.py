@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.acting import wait_for
+from tests.browser.acting import composer, wait_for
 from tests.browser.world import begin, resting, say
 from tests.support.client import Client
 from tests.support.processes import Installation
@@ -139,3 +139,28 @@ def test_a_reader_further_up_keeps_the_place_and_gets_a_button(
     wait_for(wide, AT_END)
     expect(button).to_be_hidden()
     expect(wide.locator(".run").last).to_be_in_viewport()
+
+
+def test_the_end_stays_in_sight_while_a_long_message_is_written(
+    site: Installation, phone: Page, conversation: str
+) -> None:
+    phone.goto(f"{site.url}{conversation}/")
+    wait_for(phone, AT_END)
+    before = phone.locator(".dock").bounding_box()
+
+    composer(phone).fill("\n".join("one more line" for _ in range(8)))
+
+    wait_for(phone, AT_END)
+    after = phone.locator(".dock").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["height"] > before["height"] + 80
+    expect(phone.locator(".run-foot").last).to_be_in_viewport()
+    expect(phone.get_by_role("button", name="Latest")).to_be_hidden()
+    # As when a phone's keyboard comes up.
+    phone.set_viewport_size({"width": 390, "height": 500})
+    wait_for(phone, AT_END)
+    phone.evaluate("scrollTo(0, document.scrollingElement.scrollTop - 900)")
+    expect(phone.get_by_role("button", name="Latest")).to_be_visible()
+    phone.set_viewport_size({"width": 390, "height": 844})
+    wait_for(phone, f"!({AT_END})")

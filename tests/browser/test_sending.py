@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.acting import begin, expect_answered, send
+from tests.browser.acting import begin, expect_answered, send, wait_for
 from tests.support.browser import Console
 from tests.support.processes import Installation
 
@@ -108,6 +108,7 @@ def test_a_refused_message_is_red_and_is_sent_again_on_request(site: Installatio
 
     failed = wide.locator(".message-failed")
     expect(failed).to_contain_text("Not today.")
+    expect(failed.get_by_role("button", name="Retry")).to_be_in_viewport()
     assert wide.locator(".message-failed [data-pending-state]").evaluate(
         "(element) => getComputedStyle(element).color"
     ) == wide.evaluate("getComputedStyle(document.querySelector('.button-stop')).color")
@@ -174,3 +175,22 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent(site: Installat
     expect(wide.locator("[data-composer-error]")).to_contain_text("80,000 bytes; 60,000 are allowed")
     expect(wide.get_by_role("textbox", name="Message to")).to_have_value(text)
     expect(wide.locator(".message")).to_have_count(1)
+
+
+def test_a_phone_shows_what_was_not_sent_and_how_to_try_again(site: Installation, phone: Page) -> None:
+    def refuse(client: WebSocketRoute, server: WebSocketRoute, frame: str) -> None:
+        read = json.loads(frame)
+        if read["op"] != "send":
+            return server.send(frame)
+        error = {"op": "error", "ref": read["ref"], "code": "refused", "message": "Not today. " * 9}
+        return client.send(json.dumps(error))
+
+    through(phone, refuse)
+    begin(phone, site, "How do I write my own agent?")
+    expect_answered(phone)
+    send(phone, "Hello again")
+
+    failed = phone.locator(".message-failed")
+    expect(failed.get_by_role("button", name="Retry")).to_be_visible()
+    lowest = "document.querySelector('.message-failed').getBoundingClientRect().bottom"
+    wait_for(phone, f"{lowest} <= document.querySelector('.dock').getBoundingClientRect().top")
