@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.acting import begin, cards, expect_answered, expect_ruled, normal, open_debate
+from tests.browser.acting import (
+    begin,
+    cards,
+    composer,
+    expect_answered,
+    expect_ruled,
+    normal,
+    open_debate,
+    wait_for,
+)
 from tests.browser.world import CODE, TOPIC
 from tests.support.processes import Installation
 
@@ -105,3 +114,40 @@ def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wi
     wide.reload()
     expect_ruled(wide)
     assert normal(wide, "#board-region > :not([data-feed])") == live
+
+
+def test_a_page_that_is_too_far_behind_loads_what_it_shows_anew(talking: Installation, wide: Page) -> None:
+    """The server answers such a `follow` with `reset`; see `live.follow`."""
+    resets: list[int] = []
+
+    def opened(client: WebSocketRoute) -> None:
+        server = client.connect_to_server()
+
+        def upwards(frame: str | bytes) -> None:
+            read = json.loads(frame)
+            if read["op"] == "follow" and read["view"] == "timeline" and not resets:
+                resets.append(read["id"])
+                client.send(json.dumps({"op": "reset", "id": read["id"]}))
+            else:
+                server.send(frame)
+
+        client.on_message(upwards)
+
+    url = begin(wide, talking, "Hello")
+    expect_answered(wide)
+    composer(wide).fill("half a tho")
+    wide.route_web_socket("**/live/", opened)
+    wide.reload()
+    wide.evaluate("window.notReloaded = true")
+    wait_for(wide, "performance.getEntriesByType('resource').some((each) => each.name === location.href)")
+
+    # Live again, from the cursor of what was loaded; what stands around it was left alone.
+    expect(composer(wide)).to_have_value("half a tho")
+    composer(wide).fill("Thanks!")
+    composer(wide).press("Enter")
+    expect_answered(wide, runs=2)
+    assert len(resets) == 1
+    assert wide.evaluate("window.notReloaded") is True
+    live = normal(wide, "#timeline")
+    wide.goto(f"{talking.url}{url}/")
+    assert normal(wide, "#timeline") == live
