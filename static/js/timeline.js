@@ -49,6 +49,7 @@ function findAnchor() {
 
 function after(context) {
   if (!concerns(context)) return;
+  context.spent?.remove();
   if (sticking && !context.earlier) return toEnd();
   const element = anchor && document.getElementById(anchor.id);
   const moved = element ? element.getBoundingClientRect().top - anchor.top : 0;
@@ -111,7 +112,8 @@ async function load(button, until) {
     if (!answer.ok) throw new Error(String(answer.status));
     const { changes, before: further } = await answer.json();
     const { view } = document.querySelector("[data-timeline]")?.dataset || { view: "table" };
-    apply(changes, { view, earlier: true });
+    // A button with nothing left to load goes with the rows: the room that it took must not move the reader.
+    apply(changes, { view, earlier: true, spent: further ? null : button });
     if (further) button.dataset.before = further;
     else button.remove();
   } catch {

@@ -82,6 +82,23 @@ def test_earlier_rows_come_without_moving_what_is_read(
     expect(wide.locator(".pill").first).to_contain_text("created by")
 
 
+def test_nothing_moves_up_to_the_very_first_row(site: Installation, wide: Page, conversation: str) -> None:
+    wide.goto(f"{site.url}{conversation}/")
+    wait_for(wide, AT_END)
+    button = wide.get_by_role("button", name="Earlier")
+    while button.count():
+        first = numbers(wide)[0]
+        seen = wide.locator(".message").nth(1).get_attribute("id")
+        before = wide.evaluate(
+            f"(id) => {{ document.scrollingElement.scrollTop = 150; return ({TOP_OF})(id); }}", seen
+        )
+        wait_for(wide, f"document.querySelector('.message-body').textContent.split(' ')[1] < {first}")
+        assert abs(wide.evaluate(TOP_OF, seen) - before) <= 2
+
+    # Its button is gone, and so is the room that it took; not even that moved anything.
+    assert numbers(wide)[0] == 0
+
+
 def test_a_link_to_an_early_row_loads_it(
     site: Installation, wide: Page, conversation: str, person: Client
 ) -> None:
