@@ -65,7 +65,8 @@ def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[
 @require_GET
 def shared(request: HttpRequest, id: str) -> HttpResponse:
     """One shared state: tables, or the boards that its collections ask for."""
-    stream = _stream(api.principal_of(request.user), id)
+    principal = api.principal_of(request.user)
+    stream = _stream(principal, id)
     if request.GET.get("part") == "earlier":
         return _earlier(request, stream)
     drawable = boards.boards(stream.schema)
@@ -74,6 +75,7 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         "stream": stream,
         "section": "shared",
         "boards": drawable,
+        "family": _family(principal, stream),
         "cursor": api.format_offset(stream.head),
         "tab": "board" if drawable and request.GET.get("view") == "board" else "table",
     }
@@ -82,6 +84,12 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         context |= {"board": board, "rows": boards.draw_rows(board, api.rows(stream.id, board.spec.type))}
         return render(request, "shared_state/board_page.html", context)
     return render(request, "shared_state/stream.html", context | _tables(stream))
+
+
+def _family(principal: Principal, stream: StreamInfo) -> str:
+    """Who stands at the top of the family that it was made in: the way from a state back to its agents."""
+    top = Stream.objects.filter(pk=stream.root, kind=Stream.Kind.ENTITY)
+    return api.visible(principal, top).values_list("path", flat=True).first() or ""
 
 
 def _tables(stream: StreamInfo) -> dict[str, Any]:

@@ -59,6 +59,18 @@ def test_the_shared_list_leads_to_tables_and_to_the_board(mine: World, wide: Pag
     expect(wide.locator("details.tool.found")).to_be_in_viewport()
 
 
+def test_a_shared_state_leads_back_to_its_agents(mine: World, wide: Page) -> None:
+    wide.goto(f"{mine.site.url}{mine.shared}")
+
+    wide.get_by_role("link", name=mine.debater.removeprefix("/")).click()
+
+    wide.wait_for_url(f"{mine.site.url}{mine.debater}/")
+    wide.locator(".child").get_by_role("link").click()
+    wide.wait_for_url(f"{mine.site.url}{mine.debate}/")
+    wide.get_by_role("complementary").get_by_role("link", name="debate-/debate/").click()
+    expect(wide.locator("tr.row")).to_have_count(4)
+
+
 def test_a_changed_cell_flashes_and_says_who_changed_it_from_what(mine: World, wide: Page) -> None:
     wide.goto(f"{mine.site.url}{mine.shared}")
     row = wide.locator("tr[data-key=pro-1]")
