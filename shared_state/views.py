@@ -88,6 +88,8 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
 
 def _family(principal: Principal, stream: StreamInfo) -> str:
     """Who stands at the top of the family that it was made in: the way from a state back to its agents."""
+    if stream.root is None:
+        return ""
     top = Stream.objects.filter(pk=stream.root, kind=Stream.Kind.ENTITY)
     return api.visible(principal, top).values_list("path", flat=True).first() or ""
 
