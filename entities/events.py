@@ -6,13 +6,19 @@ carries its key, and when it began and ended or was written, so that a value rea
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from entities.texts import MAX_COMPLAINT, shortened, storable
 
 EntityStatus = Literal["spawning", "idle", "running", "paused", "stopping", "stopped", "killed", "error"]
 RunStatus = Literal["started", "completed", "failed"]
 ToolStatus = Literal["started", "args_complete", "executing", "completed", "failed"]
+
+
+def _complaint(message: str) -> str:
+    return shortened(storable(message), MAX_COMPLAINT)
 
 
 class Value(BaseModel):
@@ -41,6 +47,7 @@ class Step(Value):
     step_number: int
     status: RunStatus
     finish_reason: str | None = None
+    stop_detail: str | None = None
     model_provider: str | None = None
     model_id: str | None = None
     duration_ms: int | None = None
@@ -128,7 +135,7 @@ class Error(Value):
     """Something went wrong, where people can see it."""
 
     error_code: str
-    message: str
+    message: Annotated[str, BeforeValidator(_complaint)]
     run_id: str | None = None
     step_id: str | None = None
     tool_call_id: str | None = None

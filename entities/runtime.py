@@ -7,8 +7,8 @@ off, parked or handed back after; in between only the log changes, under the lea
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -23,8 +23,9 @@ from entities.context import HandlerContext, Session, Setup, WakeEvent
 from entities.exceptions import EntitiesError, RunAborted, RunFailed, WorkerDied
 from entities.models import Wake
 from entities.registry import TypeDefinition, registry
+from entities.texts import MAX_COMPLAINT
 from entities.wake import Claimed
-from shared_state.api import Event, NewEvent, Origin, Row, StaleEpoch, in_thread, read, row_of, submit
+from shared_state.api import Event, NewEvent, Origin, Row, StaleEpoch, Unit, in_thread, read, row_of, submit
 from shared_state.models import RowRecord
 
 logger = structlog.get_logger(__name__)
@@ -143,16 +144,12 @@ async def _call(execution: Execution) -> None:
     await execution.definition.handler(execution.context, execution.context.wake)
 
 
-async def _close_orphans(execution: Execution, code: str, message: str) -> int:
-    """No run may be left open by a wake that is over: the page would show it running for ever.
-
-    Returns how many runs this wake has had.
-    """
+async def _close_orphans(execution: Execution, code: str, message: str) -> None:
+    """No run may be left open by a wake that is over: the page would show it running for ever."""
     runs = await in_thread(_runs_of, execution.claimed)
     for key in (row.key for row in runs if row.value["status"] == "started"):
         events = await in_thread(_closing, execution, key, code, message)
         await execution.session.append(events, key)
-    return len(runs)
 
 
 def _closing(execution: Execution, key: str, code: str, message: str) -> list[NewEvent]:
@@ -172,30 +169,44 @@ async def _settle(execution: Execution) -> None:
 
 
 async def _put_off(execution: Execution, message: str, not_before: float = 0.0) -> None:
-    """Again later, or parked: then the open run ends as failed, so that a parent hears of it."""
+    """Again later; or, after the last attempt, parked, and its run ended as failed in the same unit."""
+    claimed = execution.claimed
     try:
-        if execution.claimed.wake.attempts >= conf.max_attempts:
-            await _give_up(execution, message)
-        due = await _unit(
-            execution, partial(wake.fail, claimed=execution.claimed, message=message, not_before=not_before)
-        )
+        last_words = []
+        if claimed.wake.attempts >= conf.max_attempts:
+            last_words = await in_thread(_last_words, execution, message)
+
+        def put_off(unit: Unit) -> datetime | None:
+            for run, events in last_words:
+                unit.append(execution.session.stream, events, origin=replace(unit.origin, run=run))
+            return wake.fail(unit, claimed, message, not_before=not_before)
+
+        due = await _unit(execution, put_off)
     except StaleEpoch:
         logger.warning("lease_lost", entity=execution.url)
         return
     if due is None:
-        logger.error("wake_parked", entity=execution.url, error=message)
+        logger.error("wake_parked", entity=execution.url, error=message[:MAX_COMPLAINT])
 
 
-async def _give_up(execution: Execution, message: str) -> None:
-    """End the open run as failed; a handler that failed before it had one gets one to say so."""
-    if await _close_orphans(execution, rundata.GIVEN_UP, message):
-        return
+def _last_words(execution: Execution, message: str) -> list[tuple[str, list[NewEvent]]]:
+    """By run, what ends it as failed; a handler that failed before it had one gets one to say so.
+
+    A parent that waits for a run to finish hears of it by this.
+    """
+    runs = _runs_of(execution.claimed)
+    if runs:
+        return [
+            (row.key, _closing(execution, row.key, rundata.GIVEN_UP, message))
+            for row in runs
+            if row.value["status"] == "started"
+        ]
     key, now = f"{execution.claimed.wake.number}.0", log.iso(timezone.now())
     run = {
         "status": "failed", "finish_reason": rundata.GIVEN_UP, "wake": execution.claimed.key,
         "started_at": now, "ended_at": now,
     }  # fmt: skip
-    await execution.session.append([log.new("run", key, run)], key)
+    return [(key, [log.new("run", key, run)])]
 
 
 async def _stopped(execution: Execution) -> None:

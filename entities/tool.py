@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, Validation
 from pydantic_core import to_json
 
 from entities.exceptions import InvalidInput, ToolError
+from entities.texts import storable
 
 MAX_RESULT_CHARS = 100_000
 """A longer result is cut: it would crowd everything else out of the model's window."""
@@ -308,7 +309,7 @@ def _as_text(value: Any) -> str:
 
 
 def _bounded(text: str) -> str:
-    text = text.replace("\x00", "\ufffd")  # PostgreSQL keeps no NUL
+    text = storable(text)
     kept = text[:MAX_RESULT_CHARS].encode()[:MAX_RESULT_BYTES].decode(errors="ignore")
     if len(kept) == len(text):
         return text

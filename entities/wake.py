@@ -19,9 +19,12 @@ from django.utils import timezone
 from entities import claims, directory, log
 from entities.conf import conf
 from entities.models import Entity, Subscription, Wake
-from shared_state.api import Fence, Unit, committed
+from entities.texts import MAX_COMPLAINT, shortened, storable
+from shared_state.api import Fence, SharedStateError, Unit, committed
 from shared_state.models import RowRecord
 
+MAX_RESPONSE = 64_000
+"""How many bytes of what a finished child said its report holds; the rest is to be read in its log."""
 MAX_CHANGES = 100
 """How many changes one wake lists; further ones only count."""
 
@@ -161,18 +164,33 @@ def claim(unit: Unit, worker: str, limit: int) -> list[Claimed]:
     by_entity = {wake.entity_id: wake for wake in found.order_by("-due_at", "-id")}
     wakes = sorted(by_entity.values(), key=lambda wake: (wake.due_at, wake.pk))
     epochs = unit.raise_epochs([wake.entity.stream_id for wake in wakes])
-    claimed = [_take(unit, wake, worker, epochs[wake.entity.stream_id]) for wake in wakes]
-    claims.store(wakes)
+    claimed = []
+    for wake in wakes:
+        try:
+            claimed.append(_take(unit, wake, worker, epochs[wake.entity.stream_id]))
+        except SharedStateError as error:  # one that cannot be begun must not keep the others from it
+            park(unit, wake.entity, wake, f"This wake cannot be begun: {error}")
+            directory.touch(unit, wake.entity)
+    if claimed:
+        claims.store([one.wake for one in claimed])
     return claimed
 
 
 def _take(unit: Unit, wake: Wake, worker: str, epoch: int) -> Claimed:
-    """Work out what a claim changes in the wake and the entity; their rows are written after that."""
+    """Work out what a claim changes in the wake and the entity; their rows are written after that.
+
+    Changes neither if the wake cannot be written down. Raises `SharedStateError` then.
+    """
     entity = wake.entity
     first = wake.number is None
     if first:
+        wake.number = entity.wake_count + 1
+    claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch), first)
+    if wake.reason != Wake.Reason.INBOX:
+        _write_down(unit, claimed)
+    if first:
         entity.wake_count += 1
-        wake.number = entity.wake_count
+        wake.to_offset = unit.stream(entity.stream_id).head + 1
     entity.lease_owner = worker
     entity.lease_expires_at = unit.now + timedelta(seconds=conf.lease_seconds)
     if entity.state == Entity.State.SPAWNING:
@@ -180,11 +198,6 @@ def _take(unit: Unit, wake: Wake, worker: str, epoch: int) -> Claimed:
     entity.last_activity_at = unit.now
     wake.state, wake.attempts = Wake.State.CLAIMED, wake.attempts + 1
     wake.epoch, wake.claimed_at = epoch, unit.now
-    claimed = Claimed(wake, entity, Fence(entity.stream_id, epoch), first)
-    if wake.reason != Wake.Reason.INBOX:
-        _write_down(unit, claimed)
-    if first:
-        wake.to_offset = unit.stream(entity.stream_id).head + 1
     directory.announce(unit, entity)
     return claimed
 
@@ -206,7 +219,9 @@ def _write_down(unit: Unit, claimed: Claimed) -> None:
     }  # fmt: skip
     events = [log.new("wake", claimed.key, value)]
     if child is not None:
-        events += [_child_status(known) for known in (child | {"status": "idle"}, *payload["other_children"])]
+        known = Entity.objects.filter(url=child["url"]).first()
+        status = known.state if known is not None else Entity.State.STOPPED  # that it still rests is no news
+        events += [_child_status(each) for each in (child | {"status": status}, *payload["other_children"])]
     wake.from_offset = unit.append(entity.stream_id, events)[0].offset
     Wake.objects.filter(pk=wake.pk).update(payload=payload, from_offset=wake.from_offset)
 
@@ -227,7 +242,7 @@ def _with_response(wake: Wake, child: dict[str, Any]) -> dict[str, Any]:
     later = RowRecord.objects.filter(stream=child_stream, created__gt=run.created)
     texts = later.filter(type="text", value__run_id=run.key)
     said = [row.value["content"] for row in texts.order_by("created") if row.value.get("content")]
-    return {**child, "response": "\n\n".join(said)}
+    return {**child, "response": shortened("\n\n".join(said), MAX_RESPONSE)}
 
 
 def _others(entity: Entity, finished: str) -> list[dict[str, str]]:
@@ -280,18 +295,21 @@ def fail(unit: Unit, claimed: Claimed, message: str, *, not_before: float = 0.0)
         return None
     pause = max(conf.retry_seconds * 4 ** (wake.attempts - 1), not_before)
     again: datetime = unit.now + timedelta(seconds=pause)
-    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PENDING, due_at=again, error=message)
+    error = shortened(storable(message), MAX_COMPLAINT)
+    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PENDING, due_at=again, error=error)
     _release(unit, claimed.entity)
     return again
 
 
 def park(unit: Unit, entity: Entity, wake: Wake, message: str) -> None:
     """Give up on a wake until somebody retries it; say so in the log."""
-    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PARKED, error=message, settled_at=unit.now)
+    error = shortened(storable(message), MAX_COMPLAINT)
+    Wake.objects.filter(pk=wake.pk).update(state=Wake.State.PARKED, error=error, settled_at=unit.now)
     Entity.objects.filter(pk=entity.pk).update(state=Entity.State.ERROR)
     entity.state = Entity.State.ERROR
     value = {"error_code": "wake_parked", "message": message, "timestamp": log.iso(unit.now)}
-    unit.append(entity.stream_id, [log.new("error", f"w{wake.number}-parked-{wake.epoch}", value)])
+    epoch = unit.stream(entity.stream_id).epoch
+    unit.append(entity.stream_id, [log.new("error", f"w{wake.number}-parked-{epoch}", value)])
 
 
 def retry(unit: Unit, wake: Wake) -> None:

@@ -116,7 +116,8 @@ class Event:
             "operation": self.operation,
             "offset": format_offset(self.offset),
             "timestamp": self.timestamp.isoformat(),
-            "txid": format_offset(self.offset),
+            # What one transaction wrote has one time, in microseconds.
+            "txid": f"{round(self.timestamp.timestamp() * 1_000_000)}",
             "writer": self.origin.writer,
         }
         for name in ("wake", "run", "tool_call"):

@@ -114,6 +114,8 @@ async def _rounds(run: _Run) -> str:
             step = run.data.step(number)
         if step is None:
             raise RunFailed(f"Step {number} of run {run.key} was not written.")
+        if step.value["finish_reason"] == "refusal":
+            return "refusal"  # whatever it wanted to do before it declined is not done
         calls = run.data.calls(number)
         terminate = await run_calls(run.session, run.key, calls, run.tools)
         if calls:
@@ -172,14 +174,19 @@ async def _finish(run: _Run, reason: str) -> None:
 
 def _notes(run: _Run, reason: str) -> list[NewEvent]:
     """What people should know of an end that is not the model's own."""
+    step = max((row for row in run.data.own if row.type == "step"), key=lambda row: row.created)
+    detail = step.value.get("stop_detail")
     said = {
-        "refusal": "The model declined to answer.",
-        "max_tokens": f"The answer was cut at {run.config.max_tokens:,} tokens.",
+        "refusal": f"The model declined to answer{f' ({detail})' if detail else ''}.",
+        "max_tokens": detail or f"The answer was cut at {run.config.max_tokens:,} tokens.",
         "max_steps": f"The run was ended after {run.config.max_steps} steps.",
     }.get(reason)
     if said is None:
         return []
-    value = {"error_code": reason, "message": said, "run_id": run.key, "timestamp": log.iso(timezone.now())}
+    value = {
+        "error_code": reason, "message": said, "run_id": run.key, "step_id": step.key,
+        "timestamp": log.iso(timezone.now()),
+    }  # fmt: skip
     return [log.new("error", f"{run.key}-{reason}", value)]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
 from django.utils import timezone
 
 from entities import log
@@ -20,8 +21,11 @@ from entities.agent.messages import Block, Response, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockStarted, ModelEvent
 from entities.conf import conf
 from entities.context import Session
+from entities.texts import MAX_TEXT, shortened
 from shared_state.api import NewEvent
 
+MAX_DELTA = 10_000
+"""How many characters one delta carries at the most."""
 _KINDS = {"text": "text", "thinking": "reasoning", "tool_call": "tool_call"}
 _DELTAS = {
     "text": ("text_delta", "text_id"),
@@ -88,6 +92,7 @@ class StepRecorder:
         usage = response.usage
         ended = {
             "status": "completed", "finish_reason": response.finish_reason,
+            "stop_detail": response.stop_detail or None,
             "model_provider": response.provider, "model_id": response.model,
             "duration_ms": round((now - self._started).total_seconds() * 1000),
             "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
@@ -127,7 +132,7 @@ class StepRecorder:
             if not block.written and (block.waiting or block.type == "tool_call"):
                 events.append(log.new(block.type, block.key, block.value))
                 block.written = True
-            if block.waiting:
+            while block.waiting:
                 events.append(_delta(block, self._run))
         return events
 
@@ -147,21 +152,16 @@ class StepRecorder:
             known = self._blocks[index]
         value = {**known.value, "ended_at": now}
         if isinstance(block, Text):
-            value |= {"status": "completed", "content": block.text}
+            value |= {"status": "completed", "content": shortened(block.text, MAX_TEXT)}
         elif isinstance(block, Thinking):
             value |= {
-                "status": "completed", "content": block.text, "signature": block.signature or None,
-                "encrypted": block.redacted or None,
+                "status": "completed", "content": shortened(block.text, MAX_TEXT),
+                "signature": block.signature or None, "encrypted": block.redacted or None,
             }  # fmt: skip
         elif isinstance(block, ToolCall):
-            value["args"] = dict(block.arguments)
-            value["status"] = "args_complete"
-            del value["ended_at"]
-            if block.invalid:
-                value |= {
-                    "status": "failed",
-                    "error": f"The arguments were not a JSON object: {block.invalid[:500]}",
-                }
+            value |= _called(block) or {"status": "args_complete", "args": dict(block.arguments)}
+            if value["status"] == "args_complete":
+                del value["ended_at"]
         return [log.new(known.type, known.key, value, "update" if known.written else "insert")]
 
     def _step_event(self, operation: str, value: dict[str, Any]) -> NewEvent:
@@ -171,13 +171,24 @@ class StepRecorder:
         )
 
 
+def _called(call: ToolCall) -> dict[str, Any] | None:
+    """Why a call cannot be made, if its arguments are nothing to call with."""
+    if call.invalid:
+        why = f"The arguments were not a JSON object: {call.invalid[:500]}"
+    elif (size := len(orjson.dumps(call.arguments))) > MAX_TEXT:
+        why = f"The arguments were {size:,} bytes long; {MAX_TEXT:,} are allowed."
+    else:
+        return None
+    return {"status": "failed", "args": {}, "error": why, "duration_ms": 0}
+
+
 def _delta(block: _Open, run: str) -> NewEvent:
     type, reference = _DELTAS[block.type]
-    value = {reference: block.key, "run_id": run, "delta": block.waiting, "start": block.length}
+    piece, block.waiting = block.waiting[:MAX_DELTA], block.waiting[MAX_DELTA:]
+    value = {reference: block.key, "run_id": run, "delta": piece, "start": block.length}
     event = log.new(type, f"{block.key}-d{block.deltas}", value)
-    block.length += len(block.waiting)
+    block.length += len(piece)
     block.deltas += 1
-    block.waiting = ""
     return event
 
 

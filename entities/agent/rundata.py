@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from entities import log, unfinished
@@ -11,6 +12,7 @@ from entities.agent import window
 from entities.agent.messages import Message
 from entities.context import Session
 from entities.exceptions import RunFailed
+from entities.texts import MAX_COMPLAINT, shortened
 from shared_state.api import Event, Json, NewEvent, Row, committed, row_of
 from shared_state.api import window as newest_rows
 from shared_state.models import RowRecord
@@ -115,9 +117,10 @@ def closing(stream: int, data: RunData, code: str, message: str, moment: str) ->
             said = unfinished.raws(stream, [row]).get((row.type, row.key), "")
             value |= {"status": "completed", "content": said, "ended_at": moment}
         elif row.type == "tool_call" and value["status"] not in ("completed", "failed"):
-            value |= {"status": "failed", "error": message, "ended_at": moment}
+            error = shortened(message, MAX_COMPLAINT)
+            value |= {"status": "failed", "error": error, "ended_at": moment, **_lasted(value, moment)}
         elif row.type == "step" and value["status"] == "started":
-            value |= {"status": "failed", "finish_reason": code, "ended_at": moment}
+            value |= {"status": "failed", "finish_reason": code, "ended_at": moment, **_lasted(value, moment)}
         else:
             continue
         events.append(log.new(row.type, row.key, value, "update"))
@@ -125,9 +128,16 @@ def closing(stream: int, data: RunData, code: str, message: str, moment: str) ->
         raise RunFailed(f"There is no run {data.key} to end.")
     ended: Json = {**data.run.value, "status": "failed", "finish_reason": code, "ended_at": moment}
     if code != GIVEN_UP:  # parking the wake says it
-        error: dict[str, Any] = {
+        why: dict[str, Any] = {
             "error_code": code, "message": message, "run_id": data.key, "timestamp": moment
         }  # fmt: skip
-        events.append(log.new("error", f"{data.key}-{code}", error, "upsert"))
+        events.append(log.new("error", f"{data.key}-{code}", why, "upsert"))
     events.append(log.new("run", data.key, ended, "update"))
     return events
+
+
+def _lasted(value: Mapping[str, Any], moment: str) -> dict[str, int]:
+    if not value.get("started_at"):
+        return {}
+    took = datetime.fromisoformat(moment) - datetime.fromisoformat(value["started_at"])
+    return {"duration_ms": round(took.total_seconds() * 1000)}

@@ -318,3 +318,68 @@ async def test_one_failing_entity_does_not_hold_up_the_others(types: Registry) -
         await quiet(worker)
 
     assert await texts(url) == ["hello"]
+
+
+# -- what is too large
+
+
+async def report_at_length(types: Registry) -> tuple[str, list[str], str]:
+    """A child says 400 KB, and somebody else is asked something. Returns parent, what it heard, the other."""
+    heard: list[str] = []
+
+    @types.define("kid")
+    async def kid(ctx: Any, wake: Any) -> None:
+        async with ctx.record_run() as run:
+            for _ in range(4):
+                run.attach_response("x" * 100_000)
+
+    @types.define("boss")
+    async def boss(ctx: Any, wake: Any) -> None:
+        if wake.type == "inbox":
+            await ctx.spawn("kid", "k", initial_message="go", wake=RunFinished())
+        else:
+            heard.append(wake.payload["finished_child"]["response"])
+
+    @types.define("other")
+    async def other(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text("I am here.")
+
+    parent = await born("boss", message="go")
+    async with working() as worker:
+        await quiet(worker)
+        url = await born("other", message="are you?")
+        await quiet(worker)
+    return parent, heard, url
+
+
+async def test_a_report_larger_than_an_event_is_cut(types: Registry) -> None:
+    _, (heard,), other = await report_at_length(types)
+
+    assert heard.endswith("[Cut here: 64,000 of 400,006 characters.]")
+    assert await texts(other) == ["I am here."]
+
+
+async def test_a_wake_that_cannot_be_begun_is_parked_and_keeps_nobody_from_work(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entities.wake.MAX_RESPONSE", 10**9)
+    parent, heard, other = await report_at_length(types)
+
+    assert heard == []
+    assert [wake.state for wake in await wakes(parent, reason="run_finished")] == [Wake.State.PARKED]
+    assert "cannot be begun" in (await values(parent, "error"))[0]["message"]
+    assert (await entity(parent)).status == "error"
+    assert await texts(other) == ["I am here."]
+
+
+async def test_a_handler_that_fails_at_length_is_parked_all_the_same(types: Registry) -> None:
+    @types.define("verbose")
+    async def verbose(ctx: Any, wake: Any) -> None:
+        raise ValueError("x" * 400_000)
+
+    url = await born("verbose", message="go")
+    with configured(MAX_ATTEMPTS=1):
+        await handle_all()
+
+    assert [wake.state for wake in await wakes(url)] == [Wake.State.PARKED]
+    assert [error["error_code"] for error in await values(url, "error")] == ["wake_parked"]

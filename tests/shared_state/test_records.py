@@ -87,7 +87,7 @@ def test_an_event_has_its_wire_form() -> None:
             "operation": "update",
             "offset": format_offset(42),
             "timestamp": "2026-01-02T03:04:05+00:00",
-            "txid": format_offset(42),
+            "txid": "1767323045000000",
             "writer": "user:ada",
             "wake": "3",
             "tool_call": "c0",

@@ -13,6 +13,7 @@ from typing import Any
 
 from entities.agent.messages import Block, FinishReason, Response, Text, Thinking, ToolCall, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelEvent, ModelUnavailable
+from entities.texts import storable
 
 FINISH: dict[str, FinishReason] = {
     "end_turn": "end_turn",
@@ -186,7 +187,7 @@ class StepBuilder:
 def _storable(value: Any) -> Any:
     """The same without what no log keeps (a NUL, half a pair of surrogates): a run must not fail over one."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+        return storable(value)
     if isinstance(value, dict):
         return {_storable(name): _storable(each) for name, each in value.items()}
     return [_storable(each) for each in value] if isinstance(value, list) else value

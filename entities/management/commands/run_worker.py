@@ -23,6 +23,8 @@ class Command(BaseCommand):
         "Run agents' handlers. SIGTERM and Ctrl-C let them finish for the grace time, and hand back the rest."
     )
 
+    requires_migrations_checks = True
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--concurrency", type=int, default=conf.worker_concurrency, help="agents to run at once"
