@@ -1,7 +1,8 @@
 // Apply changes to the page: put an element, append text, drop an element.
 //
 // The order of children is decided by their data-order, never by the order of arrival. An element with
-// data-keep is a shell: once there it is not replaced, because others lie in it.
+// data-keep is a shell: once there it is not replaced, because others lie in it. One with data-blocks grows at
+// its end: what stands at its beginning and is still the same stays in place, with the reader's focus and selection.
 
 export const hooks = { before: [], put: [], text: [], drop: [], after: [], gap: [] };
 
@@ -39,10 +40,24 @@ function replace(old, fresh, order) {
   const focus = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : null;
   keepOpen(old, fresh);
   const parent = old.parentElement;
+  if (old.hasAttribute("data-blocks") && fresh.hasAttribute("data-blocks")) {
+    growTo(old, fresh);
+    if (moves) place(parent, old, order);
+    return true;
+  }
   old.replaceWith(fresh);
   if (moves) place(parent, fresh, order);
   if (focus) at(fresh, focus)?.focus({ preventScroll: true });
   return true;
+}
+
+function growTo(old, fresh) {
+  let same = 0;
+  while (same < fresh.childNodes.length && old.childNodes[same]?.isEqualNode(fresh.childNodes[same])) same += 1;
+  while (old.childNodes.length > same) old.lastChild.remove();
+  old.append(...[...fresh.childNodes].slice(same));
+  for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const name of fresh.getAttributeNames()) old.setAttribute(name, fresh.getAttribute(name));
 }
 
 // Sorted by data-order. Most arrive last, so the search goes from the end.

@@ -49,8 +49,11 @@ def test_what_is_whole_is_formatted_while_the_rest_is_still_said(talking: Instal
     expect(streaming.locator(".code-block code.raw")).to_contain_text("def")
     expect(streaming.locator(".code-block .code-language")).to_have_text(re.compile("python", re.IGNORECASE))
     expect(streaming.locator("p strong").first).to_contain_text("Put this into")
+    streaming.locator("p").first.evaluate("(element) => { element.seen = true; }")
     expect(streaming.locator(".code-block .k", has_text="def").first).to_be_visible()  # it goes on after it
     expect_answered(wide)
+    # What was whole stayed in its place, with whatever the reader had selected in it.
+    assert wide.locator(".text.prose p").first.evaluate("(element) => element.seen")
 
 
 def test_a_thought_is_read_while_it_is_thought_and_then_folds(talking: Installation, wide: Page) -> None:

@@ -105,5 +105,5 @@ def test_what_is_being_written_is_legible(
     expect_legible(page)
 
     open_debate(page, talking, TOPIC)
-    expect(page.locator(".board .draft [data-draft-text] p").first).to_be_visible()
+    expect(page.locator(".board .draft [data-draft-text]").first).to_be_visible()
     expect_legible(page)
