@@ -42,15 +42,14 @@ def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
 
 def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
     """The same changes; but a piece of text that completes a block draws the whole text anew, as prose."""
-    texts = {
-        dom_id("textraw", event.value["text_id"]): event.value["text_id"]
-        for event in events
-        if event.type == "text_delta"
-    }
+    pieces = [event for event in events if event.type == "text_delta"]
+    keys = {dom_id("textraw", event.value["text_id"]): event.value["text_id"] for event in pieces}
+    finished = {e.key for e in events if e.type == "text" and e.value.get("status") == "completed"}
     for change in changes:
         drawn = None
-        if isinstance(change, Text) and change.target in texts and "\n" in change.text:
-            drawn = _with_new_block(stream, texts[change.target], change, events[-1].offset)
+        if isinstance(change, Text) and "\n" in change.text and (key := keys.get(change.target, "")):
+            # What is finished in these same events is drawn as a whole in a moment.
+            drawn = None if key in finished else _with_new_block(stream, key, change, events[-1].offset)
         yield drawn or change
 
 
@@ -62,7 +61,7 @@ def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Pu
     row = committed.row(stream.id, "text", key)
     if row is None:  # it was taken back, and will be said anew
         return None
-    said = unfinished.said(stream.id, row, until)
+    said = unfinished.said(stream.id, row, until) if piece.start else piece.text
     before, after = said[: piece.start], said[: piece.start + len(piece.text)]
     if open_block(before) == open_block(after):
         return None
