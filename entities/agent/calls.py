@@ -18,6 +18,7 @@ from django.utils import timezone
 from entities import log
 from entities.context import Scope, Session
 from entities.exceptions import EntitiesError, EntityExists
+from entities.texts import MAX_COMPLAINT, shortened
 from entities.tool import Tool, ToolResult
 from shared_state.api import (
     Row,
@@ -36,8 +37,6 @@ UNKNOWN_OUTCOME = (
     "Check before you try again."
 )  # fmt: skip
 
-MAX_SAID = 4_000
-"""How many characters of what a tool raised are kept."""
 MAX_TRIES = 8
 """How often a call is made that finds each time, when it commits, that somebody was faster."""
 OVERTAKEN = (RowExists, RowNotFound, VersionConflict, EntityExists, StreamExists)
@@ -129,7 +128,7 @@ def _ended(clock: float) -> dict[str, Any]:
 def _said(error: Exception) -> str:
     text = str(error) or type(error).__name__
     said = text if isinstance(error, EntitiesError | SharedStateError) else f"{type(error).__name__}: {text}"
-    return said if len(said) <= MAX_SAID else f"{said[:MAX_SAID]} … ({len(said):,} characters)"
+    return shortened(said, MAX_COMPLAINT)
 
 
 async def _fail(

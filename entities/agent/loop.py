@@ -174,8 +174,8 @@ async def _finish(run: _Run, reason: str) -> None:
 
 def _notes(run: _Run, reason: str) -> list[NewEvent]:
     """What people should know of an end that is not the model's own."""
-    step = max((row for row in run.data.own if row.type == "step"), key=lambda row: row.created)
-    detail = step.value.get("stop_detail")
+    steps = [row for row in run.data.own if row.type == "step"]
+    detail = steps[-1].value.get("stop_detail") if steps else None
     said = {
         "refusal": f"The model declined to answer{f' ({detail})' if detail else ''}.",
         "max_tokens": detail or f"The answer was cut at {run.config.max_tokens:,} tokens.",
@@ -184,7 +184,7 @@ def _notes(run: _Run, reason: str) -> list[NewEvent]:
     if said is None:
         return []
     value = {
-        "error_code": reason, "message": said, "run_id": run.key, "step_id": step.key,
+        "error_code": reason, "message": said, "run_id": run.key, "step_id": steps[-1].key if steps else None,
         "timestamp": log.iso(timezone.now()),
     }  # fmt: skip
     return [log.new("error", f"{run.key}-{reason}", value)]

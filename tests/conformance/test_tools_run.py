@@ -159,7 +159,7 @@ async def test_a_result_of_any_letters_and_a_long_complaint_are_cut_to_what_the_
     assert read_it.endswith("[Cut here: the result has 90,000 characters, the first 50,000 are above.]")
     assert failed
     assert complaint.startswith("ValueError: xxx")
-    assert complaint.endswith("(400,012 characters)")
+    assert complaint.endswith("of 400,012 characters.]")
     assert [call["status"] for call in await values(url, "tool_call")] == ["completed", "failed"]
 
 
