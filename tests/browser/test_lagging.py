@@ -113,6 +113,8 @@ def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wi
     live = normal(wide, "#board-region > :not([data-feed])")
     wide.reload()
     expect_ruled(wide)
+    # A worker that finished after the ruling wakes the moderator once more.
+    expect(wide.locator(".participant [data-status=idle]")).to_have_count(3)
     assert normal(wide, "#board-region > :not([data-feed])") == live
 
 

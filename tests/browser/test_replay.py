@@ -22,6 +22,7 @@ def same_after_reload(page: Page, selector: str) -> None:
     page.reload()
     # Statuses and titles arrive through the feed of the directory once the page is live.
     expect(page.locator(selector).first).to_be_attached()
+    expect(page.locator("[data-status=running]")).to_have_count(0)
     reloaded = normal(page, selector)
     assert len(live) > 10
     missing = [line for line in reloaded if line not in live]

@@ -40,8 +40,8 @@ def test_it_hears_what_a_script_throws(site: Installation, wide: Page, console: 
     console.allow("as ordered")
     wide.goto(f"{site.url}/admin/")
 
-    wide.evaluate("setTimeout(() => { throw new Error('as ordered') })")
-    wide.wait_for_timeout(50)
+    with wide.expect_event("pageerror"):
+        wide.evaluate("setTimeout(() => { throw new Error('as ordered') })")
 
     assert any("as ordered" in complaint for complaint in console.complaints)
 
