@@ -109,12 +109,12 @@ def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wi
     assert wide.evaluate("window.notReloaded") is True
     expect(cards(wide)).to_have_count(4)
     expect(wide.locator(".draft")).to_have_count(0)
-    expect(wide.locator(".participant [data-status=idle]")).to_have_count(3)
+    expect(wide.locator("[data-status=running]")).to_have_count(0)
     live = normal(wide, "#board-region > :not([data-feed])")
     wide.reload()
     expect_ruled(wide)
     # A worker that finished after the ruling wakes the moderator once more.
-    expect(wide.locator(".participant [data-status=idle]")).to_have_count(3)
+    expect(wide.locator("[data-status=running]")).to_have_count(0)
     assert normal(wide, "#board-region > :not([data-feed])") == live
 
 

@@ -135,7 +135,7 @@ async def test_a_wake_that_waits_for_its_next_attempt_is_not_overtaken(types: Re
             raise ValueError("not yet")
 
     url = await born("picky", message="first")
-    with configured(RETRY_SECONDS=0.1):
+    with configured(RETRY_SECONDS=2.0):
         await handle_all()
         await tell(url, "second")
         assert await claim() == []
