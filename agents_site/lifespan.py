@@ -8,19 +8,19 @@ from typing import Any
 
 import structlog
 
-from shared_state import live
+from shared_state.live import session
 
 logger = structlog.get_logger(__name__)
 
 
 async def startup() -> None:
     """Start the live hub of this process."""
-    await live.start()
+    await session.start()
 
 
 async def shutdown() -> None:
     """Stop the live hub; sockets that are still open are told to come back."""
-    await live.stop()
+    await session.stop()
 
 
 def with_lifespan(application: Any) -> Any:

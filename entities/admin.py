@@ -20,11 +20,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from entities import admin_columns as columns
 from entities import api
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
+from entities.web import admin_columns as columns
 from shared_state.admin import stream_links
-from shared_state.admin_parts import (
+from shared_state.api import Principal, SharedStateError, principal_of
+from shared_state.html.admin_parts import (
     ReadOnlyAdmin,
     change_link,
     chosen_filter,
@@ -34,7 +35,6 @@ from shared_state.admin_parts import (
     list_link,
     moment,
 )
-from shared_state.api import Principal, SharedStateError, principal_of
 from shared_state.models import Stream
 
 NAMED = 5

@@ -1,5 +1,7 @@
 """The types of this app; found by autodiscovery, like any other app's `agents.py`."""
 
-from entities.handlers import assistant, debate, offline_scripts, worker
-
-__all__ = ["assistant", "debate", "offline_scripts", "worker"]
+import entities.patterns.assistant.type
+import entities.patterns.debate.offline
+import entities.patterns.debate.type
+import entities.patterns.worker.offline
+import entities.patterns.worker.type  # noqa: F401  importing registers

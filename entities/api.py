@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from entities import control, inbox, spawning, wake
 from entities.exceptions import (
     EntitiesError,
     EntityExists,
@@ -20,10 +19,13 @@ from entities.exceptions import (
     TypeAlreadyDefined,
     UnknownType,
 )
+from entities.lifecycle import inbox, signals
+from entities.lifecycle import spawn as births
 from entities.models import Entity, Wake
-from entities.registry import registry
-from entities.sources import Change, RunFinished, db, entity
-from entities.tool import Tool, ToolResult, tool
+from entities.types.registry import registry
+from entities.types.tool import Tool, ToolResult, tool
+from entities.wakes import wake
+from entities.wakes.sources import Change, RunFinished, db, entity
 from shared_state.api import (
     AccessDenied,
     Collection,
@@ -105,13 +107,13 @@ def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
 
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
     """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
-    birth = _birth(principal, new)
-    return unit(lambda u: spawning.spawn(u, birth), origin=Origin(birth.creator))
+    request = _spawn_request(principal, new)
+    return unit(lambda u: births.spawn(u, request), origin=Origin(request.creator))
 
 
-def _birth(principal: Principal, new: NewEntity) -> spawning.Birth:
+def _spawn_request(principal: Principal, new: NewEntity) -> births.SpawnRequest:
     who = str(principal)
-    return spawning.Birth(
+    return births.SpawnRequest(
         type=new.type,
         slug=new.slug,
         owner=who,
@@ -140,13 +142,13 @@ def signal_now(principal: Principal, url: str, name: str, *, reason: str = "") -
     """Send a signal; `SIGINT` stops the present run. Returns the outcome. Raises as `deliver_now`."""
     found = get_entity(principal, url, "signal")
     who = str(principal)
-    return unit(lambda u: control.signal(u, found, name, who, reason), origin=Origin(who))
+    return unit(lambda u: signals.signal(u, found, name, who, reason), origin=Origin(who))
 
 
 async def spawn(principal: Principal, new: NewEntity) -> Entity:
     """`spawn_now` for async callers."""
-    birth = _birth(principal, new)
-    return await submit(lambda u: spawning.spawn(u, birth), origin=Origin(birth.creator))
+    request = _spawn_request(principal, new)
+    return await submit(lambda u: births.spawn(u, request), origin=Origin(request.creator))
 
 
 async def deliver(
@@ -164,7 +166,7 @@ async def signal(principal: Principal, url: str, name: str, *, reason: str = "")
     """`signal_now` for async callers."""
     found = await in_thread(get_entity, principal, url, "signal")
     who = str(principal)
-    return await submit(lambda u: control.signal(u, found, name, who, reason), origin=Origin(who))
+    return await submit(lambda u: signals.signal(u, found, name, who, reason), origin=Origin(who))
 
 
 def wake_now(principal: Principal, found: Entity) -> None:
@@ -176,10 +178,10 @@ def wake_now(principal: Principal, found: Entity) -> None:
 def release_lease(principal: Principal, found: Entity) -> bool:
     """Take an entity's lease from its worker. Raises `AccessDenied`."""
     require(principal, "manage", found.stream)
-    return unit(lambda u: control.release_lease(u, found), origin=Origin(str(principal)))
+    return unit(lambda u: signals.release_lease(u, found), origin=Origin(str(principal)))
 
 
 def retry_parked(principal: Principal, parked: Wake) -> bool:
     """Retry a parked wake. Raises `AccessDenied`."""
     require(principal, "manage", parked.entity.stream)
-    return unit(lambda u: control.retry_parked(u, parked), origin=Origin(str(principal)))
+    return unit(lambda u: signals.retry_parked(u, parked), origin=Origin(str(principal)))

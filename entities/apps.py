@@ -13,7 +13,12 @@ class EntitiesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register checks and live views, listen to appended events, find every app's `agents.py`."""
-        from entities import checks, live, receivers, stage  # noqa: F401  importing registers
+        from entities import checks  # noqa: F401  importing registers
+        from entities.wakes import receivers
+        from entities.web import (
+            live,  # noqa: F401  importing registers
+            panel,  # noqa: F401  importing registers
+        )
 
         receivers.connect()
         autodiscover_modules("agents")

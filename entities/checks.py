@@ -18,7 +18,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 from entities.conf import conf
-from entities.registry import registry
+from entities.types.registry import registry
 from shared_state.checks import faults_of
 from shared_state.conf import conf as streams
 

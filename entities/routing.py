@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from entities.consumers import AgentConsumer
+from entities.web.consumers import AgentConsumer
 
 websocket_urlpatterns = [path("live/", AgentConsumer.as_asgi())]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from entities import views
-from entities.registry import RESERVED
+from entities.types.registry import RESERVED
+from entities.web import views
 
 
 class TypeConverter:

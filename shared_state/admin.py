@@ -17,7 +17,8 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from shared_state.admin_parts import (
+from shared_state.api import Principal, format_offset
+from shared_state.html.admin_parts import (
     NOTHING,
     BoundedPaginator,
     ModelAdmin,
@@ -32,7 +33,6 @@ from shared_state.admin_parts import (
     moment,
     whole,
 )
-from shared_state.api import Principal, format_offset
 from shared_state.models import EventRecord, Grant, RowRecord, Stream
 
 if TYPE_CHECKING:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from shared_state import collection
-from shared_state import stream as committed
-from shared_state.access import may, principal_of, require, visible
-from shared_state.collection import Changes, StateRow, collections_of
+from shared_state.core.access import may, principal_of, require, visible
+from shared_state.core.db_executor import in_thread
+from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections
+from shared_state.core.types import (
+    Event,
+    Fence,
+    Hint,
+    Json,
+    NewEvent,
+    Origin,
+    Principal,
+    Row,
+    StreamInfo,
+    format_offset,
+    parse_offset,
+)
 from shared_state.exceptions import (
     AccessDenied,
     InvalidOffset,
@@ -23,23 +35,10 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.records import (
-    Event,
-    Fence,
-    Hint,
-    Json,
-    NewEvent,
-    Origin,
-    Principal,
-    Row,
-    StreamInfo,
-    format_offset,
-    parse_offset,
-)
-from shared_state.schema import Collection, CollectionSpec, SharedStateSchema, collections
-from shared_state.signals import events_appended
-from shared_state.sql import moment
-from shared_state.stream import (
+from shared_state.log import collection
+from shared_state.log import stream as committed
+from shared_state.log.collection import Changes, StateRow, collections_of
+from shared_state.log.stream import (
     count_rows,
     event_of,
     get_stream,
@@ -52,9 +51,10 @@ from shared_state.stream import (
     rows,
     window,
 )
-from shared_state.threads import in_thread
-from shared_state.unit import Unit, row_of
-from shared_state.writer import append, submit, unit
+from shared_state.write.signals import events_appended
+from shared_state.write.sql import moment
+from shared_state.write.unit import Unit, row_of
+from shared_state.write.writer import append, submit, unit
 
 __all__ = [
     "AccessDenied",

@@ -12,4 +12,8 @@ class SharedStateConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and the views of live pages."""
-        from shared_state import boards, checks, tables  # noqa: F401  importing registers
+        from shared_state import checks  # noqa: F401  importing registers
+        from shared_state.html import (
+            boards,  # noqa: F401  importing registers
+            tables,  # noqa: F401  importing registers
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from shared_state import views
+from shared_state.html import views
 
 urlpatterns = [
     path("shared/", views.shared_list, name="shared-list"),

@@ -70,7 +70,8 @@ def django_db_keepdb() -> bool:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The test database; the threads that use it end before it does."""
-    from shared_state import bus, writer
+    from shared_state.notify import bus
+    from shared_state.write import writer
 
     yield
     writer.stop()

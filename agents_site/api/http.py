@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from agents_site.api.errors import ApiError
 from shared_state.conf import conf
-from shared_state.records import Principal
+from shared_state.core.types import Principal
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -14,20 +14,19 @@ from typing import Any
 
 from django.utils import timezone
 
-from entities import log
-from entities.agent import rundata
-from entities.agent.calls import run_calls
+from entities.agent import run_state
 from entities.agent.messages import Message, ModelRequest, Response, ToolSpec
 from entities.agent.model import ModelError, Provider, StepDone
 from entities.agent.providers import get_provider
-from entities.agent.providers.offline_turn import find_script
 from entities.agent.providers.scripted import ScriptedProvider
 from entities.agent.recorder import StepRecorder
-from entities.agent.rundata import RunData
+from entities.agent.run_state import RunData
+from entities.agent.tool_calls import run_calls
+from entities.catalog import log
 from entities.conf import conf
 from entities.context import AgentConfig, AgentResult, HandlerContext, Session
 from entities.exceptions import RunAborted, RunFailed
-from entities.tool import Tool, index_tools
+from entities.types.tool import Tool, index_tools
 from shared_state.api import NewEvent, in_thread
 
 
@@ -46,13 +45,13 @@ class _Run:
 
     async def reload(self) -> None:
         """Read the run's own rows again."""
-        self.data = await in_thread(rundata.load, self.session.stream, self.key, self.data.before)
+        self.data = await in_thread(run_state.load, self.session.stream, self.key, self.data.before)
 
 
 async def run_agent(context: HandlerContext, config: AgentConfig, input: str | None) -> AgentResult:
     """Run the loop for a handler. Raises `RunFailed`, `RunAborted`, `ModelUnavailable` and `StaleEpoch`."""
     session, key = context.session, context.next_run()
-    data = await in_thread(rundata.load, session.stream, key)
+    data = await in_thread(run_state.load, session.stream, key)
     provider = (
         ScriptedProvider(config.test_responses) if config.test_responses is not None else get_provider()
     )
@@ -101,7 +100,7 @@ async def _begin(run: _Run) -> None:
 async def _write_run(run: _Run, event: NewEvent, *before: NewEvent) -> None:
     """Append the run's own row, after what belongs before it."""
     written = await run.session.append([*before, event], run.key)
-    run.data = rundata.with_run(run.data, written[-1])
+    run.data = run_state.with_run(run.data, written[-1])
 
 
 async def _rounds(run: _Run) -> str:
@@ -155,8 +154,8 @@ def _request(run: _Run, number: int, messages: tuple[Message, ...]) -> ModelRequ
         timeout=config.timeout,
         max_retries=config.max_retries,
         seed=f"{entity.url}/{run.key}/{number}",
-        script=config.script or (entity.type if find_script(entity.type) else ""),
-        context={"args": entity.args, "url": entity.url, "now": log.iso(timezone.now())},
+        script=config.script,
+        context={"type": entity.type, "args": entity.args, "url": entity.url, "now": log.iso(timezone.now())},
     )
 
 
@@ -209,7 +208,7 @@ async def _end(run: _Run, code: str, message: str) -> None:
     """End the run here and now, as failed."""
     await run.reload()
     now = log.iso(timezone.now())
-    events = await in_thread(rundata.closing, run.session.stream, run.data, code, message, now)
+    events = await in_thread(run_state.closing, run.session.stream, run.data, code, message, now)
     await run.session.append(events, run.key)
     await run.reload()
 
@@ -219,4 +218,4 @@ def _result(run: _Run) -> AgentResult:
     texts = [row.value["content"] for row in data.own if row.type == "text" and row.value.get("content")]
     calls = [dict(row.value) for row in data.own if row.type == "tool_call"]
     reason = data.run.value["finish_reason"] if data.run else ""
-    return AgentResult(data.key, "\n\n".join(texts), calls, rundata.usage(data), reason or "")
+    return AgentResult(data.key, "\n\n".join(texts), calls, run_state.usage(data), reason or "")

@@ -16,12 +16,12 @@ from typing import Any, Self
 import orjson
 from django.utils import timezone
 
-from entities import log
 from entities.agent.messages import Block, Response, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockStarted, ModelEvent
+from entities.catalog import log
+from entities.catalog.sanitize import MAX_TEXT, shortened
 from entities.conf import conf
 from entities.context import Session
-from entities.texts import MAX_TEXT, shortened
 from shared_state.api import NewEvent
 
 MAX_DELTA = 10_000

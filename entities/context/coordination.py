@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from entities import inbox, log, spawning, wake
+from entities.catalog import log
 from entities.context.session import Session
 from entities.context.state import EntityDb, SharedState, StreamRef
 from entities.exceptions import EntityNotFound, InvalidInput, UnknownType
+from entities.lifecycle import inbox
+from entities.lifecycle import spawn as births
 from entities.models import Entity, EntityType, Subscription, Timer
-from entities.registry import registry
-from entities.sources import Change, Condition, DbSource, EntitySource, RunFinished, milliseconds
+from entities.types.registry import registry
+from entities.wakes import wake
+from entities.wakes.sources import Change, Condition, DbSource, EntitySource, RunFinished, milliseconds
 from shared_state.api import (
     AccessDenied,
     CollectionSpec,
@@ -75,14 +78,14 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
     """Make a child. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     key = session.scope.name(f"spawn:{type}/{id}")
     me = session.entity
-    birth = spawning.Birth(
+    request = births.SpawnRequest(
         type=type, slug=id, owner=me.owner, creator=session.writer, args=args, parent=me,
         message=child.initial_message, message_type=child.initial_message_type or "",
         title=child.title, tags=child.tags or {}, key=uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{key}").hex,
     )  # fmt: skip
 
     def operation(unit: Unit) -> Entity:
-        made = spawning.spawn(unit, birth)
+        made = births.spawn(unit, request)
         manifest = {"kind": "child", "url": made.url, "entity_type": made.type, "args": made.args}
         status = {"entity_url": made.url, "entity_type": made.type, "status": made.status}
         unit.append(

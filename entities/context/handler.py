@@ -9,17 +9,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from entities import directory, log
+from entities import presence
+from entities.catalog import log
 from entities.context import coordination
 from entities.context.coordination import Child, EntityHandle
+from entities.context.record_run import RunHandle
 from entities.context.session import Scope, Session
 from entities.context.state import Collections, EntityDb, SharedState, StateCollection, StreamRef
-from entities.context.work import RunHandle
 from entities.exceptions import EntitiesError
 from entities.models import Entity
-from entities.registry import TypeDefinition
-from entities.sources import Condition, DbSource, EntitySource
-from entities.tool import Tool
+from entities.types.registry import TypeDefinition
+from entities.types.tool import Tool
+from entities.wakes.sources import Condition, DbSource, EntitySource
 from shared_state.api import Event, Json, SharedStateSchema, Unit
 
 
@@ -206,7 +207,7 @@ class HandlerContext:
             fresh.tags = {**fresh.tags, key: value}
             fresh.title = value[:200] if key == "title" else fresh.title
             fresh.save(update_fields=("tags", "title"))
-            directory.announce(unit, fresh)
+            presence.announce(unit, fresh)
 
         await self.session.change(operation)
 

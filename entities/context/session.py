@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from entities.models import Entity
-from entities.wake import Claimed
+from entities.wakes.wake import Claimed
 from shared_state.api import Fence, Origin, Row, Unit, append, committed, in_thread, submit
 
 MAX_NAME = 160

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from entities.catalog.events import COLLECTIONS
 from entities.context.session import Session
-from entities.events import COLLECTIONS
 from shared_state.api import Changes, CollectionSpec, Json, StateRow, Unit, collection, get_stream
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from entities import timeline
+from entities.catalog import timeline
 from entities.conf import conf
 from shared_state.templatetags.state import as_datetime
 

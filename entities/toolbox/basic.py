@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from entities.tool import Tool, tool
+from entities.types.tool import Tool, tool
 
 
 @tool(retry_safe=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from entities.context import SharedState, StateCollection
-from entities.tool import Tool
+from entities.types.tool import Tool
 
 Mode = Literal["full", "write-only"]
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from entities.agent.messages import Message, Response, Text, ToolSpec
-from entities.agent.providers.offline import OfflineProvider
+from entities.offline.provider import OfflineProvider
 from tests.agent.asking import answered, request, response_of, user
 
 TEXT = {"type": "string"}

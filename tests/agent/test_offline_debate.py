@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from entities.agent.providers.offline_debate import Side, argue, rule
-from entities.agent.providers.offline_debate_topic import parse_topic
+from entities.offline.debate import Side, argue, rule
+from entities.offline.debate_topic import parse_topic
 
 TOPICS = [
     "should cities ban private cars?",

@@ -8,7 +8,7 @@ import pytest
 
 from entities.agent.messages import Message, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelRefused, StepDone
-from entities.agent.providers.offline import OfflineProvider, Plan, Turn, offline_script
+from entities.offline.provider import OfflineProvider, Plan, Turn, offline_script
 from tests.agent.asking import SEARCH, answered, events_of, request, response_of, user
 
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from entities.agent import providers
 from entities.agent.providers import close_providers, get_provider, provider_label
 from entities.agent.providers.anthropic import AnthropicProvider
-from entities.agent.providers.offline import OfflineProvider
+from entities.offline.provider import OfflineProvider
 from tests.agent.asking import request, response_of
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
@@ -71,7 +71,7 @@ async def test_closed_provider_opens_again(settings: Any) -> None:
 
 def test_sdk_and_price_list_are_not_imported_with_the_package() -> None:
     program = (
-        "import sys; from entities.agent.providers import anthropic as _, offline as _;"
+        "import sys; import entities.agent.providers.anthropic, entities.offline.provider;"
         "assert not {'anthropic', 'genai_prices', 'httpx2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

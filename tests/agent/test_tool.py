@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from entities.exceptions import InvalidInput, ToolError
-from entities.tool import MAX_RESULT_CHARS, Tool, ToolResult, from_model, index_tools, tool
+from entities.types.tool import MAX_RESULT_CHARS, Tool, ToolResult, from_model, index_tools, tool
 
 
 @tool(retry_safe=True)

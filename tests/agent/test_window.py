@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from entities.agent.messages import Message, Text, Thinking, ToolAnswer, ToolCall
-from entities.agent.window import LEFT_OUT, describe_message, describe_wake, merged, messages
+from entities.agent.prompt import LEFT_OUT, describe_message, describe_wake, merged, messages
 from shared_state.api import Origin, Row
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

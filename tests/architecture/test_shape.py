@@ -13,15 +13,15 @@ PARAMETERS = 8
 PUBLIC_METHODS = 12
 # The modules that must survive what they run, and what that is; each broad handler logs and settles.
 CATCH_ALL = {
-    "entities/worker.py": "one wake's fault must not stop the others",
-    "entities/runtime.py": "a handler is foreign code: its wake is settled as failed",
-    "entities/agent/calls.py": "a tool is foreign code: the model hears what it raises",
-    "shared_state/batch.py": "a unit is foreign code: its caller hears what it raises, the others go on",
-    "shared_state/writer.py": "the thread must live, and every caller hear what happened",
-    "entities/crash.py": "a child of the crash test ends here, and must say why",
-    "shared_state/bus.py": "what was committed must not look failed to the one who wrote it",
+    "entities/worker/worker.py": "one wake's fault must not stop the others",
+    "entities/worker/runtime.py": "a handler is foreign code: its wake is settled as failed",
+    "entities/agent/tool_calls.py": "a tool is foreign code: the model hears what it raises",
+    "shared_state/write/batch.py": "a unit is foreign code: its caller hears of it, the others go on",
+    "shared_state/write/writer.py": "the thread must live, and every caller hear what happened",
+    "entities/testing/fault_injection.py": "a child of the crash test ends here, and must say why",
+    "shared_state/notify/bus.py": "what was committed must not look failed to the one who wrote it",
     "tests/support/acting.py": "the test looks at what was raised",
-    "shared_state/live.py": "one view's fault must not stop the others",
+    "shared_state/live/session.py": "one view's fault must not stop the others",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -45,8 +45,8 @@ def alone(callers: int, seconds: float = SECONDS / 2) -> float:
 
 
 async def _drive(callers: int, streams: int, seconds: float) -> tuple[float, float, float]:
-    from shared_state import writer
     from shared_state.api import NewEvent, Origin, append, submit
+    from shared_state.write import writer
 
     number = itertools.count()
     origin = Origin("user:ada", "1", "1.0")

@@ -79,7 +79,7 @@ def claim_all() -> dict[str, Any]:
 
 
 async def _claim_all() -> dict[str, Any]:
-    from entities import wake
+    from entities.wakes import wake
     from shared_state.api import Origin, in_thread, submit
 
     claimed: list[int] = []

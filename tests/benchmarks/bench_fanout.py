@@ -114,7 +114,8 @@ def prepare() -> str:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from shared_state import api, writer
+    from shared_state import api
+    from shared_state.write import writer
 
     client = Client()
     client.force_login(User.objects.create_user("ada", password="ada"))
@@ -127,9 +128,9 @@ def prepare() -> str:
 def serve(kind: str, fd: int) -> None:
     """The site under one of the servers, with a view and a writer of the benchmark's own."""
     from agents_site.asgi import application
-    from shared_state import live
+    from shared_state.live import session
 
-    live.view(VIEW)(_view())
+    session.view(VIEW)(_view())
     site = _with_writer(application)
     if kind == "uvicorn":
         import uvicorn
@@ -152,14 +153,14 @@ def _view() -> Any:
     """A view that renders a template, as pages do."""
     from django.template import engines
 
-    from shared_state import live
     from shared_state.api import format_offset
+    from shared_state.live import session
 
     template = engines["django"].from_string('<p id="{{ key }}">{{ text }} @{{ at }}@</p>')
 
     def show(stream: Any, events: Sequence[Any]) -> list[Any]:
         return [
-            live.Put(event.key, "log", format_offset(event.offset), template.render(event.value))
+            session.Put(event.key, "log", format_offset(event.offset), template.render(event.value))
             for event in events
         ]
 
@@ -184,7 +185,8 @@ def _with_writer(application: Any) -> Any:
 
 def write_far() -> int:
     """Write from a process of its own."""
-    from shared_state import bus, writer
+    from shared_state.notify import bus
+    from shared_state.write import writer
 
     written = asyncio.run(_write())
     writer.stop()

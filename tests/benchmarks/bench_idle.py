@@ -37,7 +37,7 @@ def _process() -> Table:
         for what, code in (
             ("Django and both apps", "import django; django.setup()"),
             ("the web application", "import agents_site.asgi"),
-            ("a worker", "import django; django.setup(); import entities.worker"),
+            ("a worker", "import django; django.setup(); import entities.worker.worker"),
         ):
             measured = [_start(code, place.environment) for _ in range(STARTS)]
             table.add(
@@ -62,7 +62,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
     from django.utils import timezone
 
     from entities.models import Entity
-    from entities.worker import claim_due
+    from entities.worker.worker import claim_due
     from shared_state.api import Origin, Unit, unit
     from shared_state.models import Stream
 

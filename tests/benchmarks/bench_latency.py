@@ -39,10 +39,10 @@ def converse(messages: int) -> tuple[list[float], list[float]]:
 
 async def _converse(messages: int) -> tuple[list[float], list[float]]:
     from entities.api import NewEntity, deliver, registry, spawn
-    from entities.worker import Worker
-    from shared_state import live
+    from entities.worker.worker import Worker
     from shared_state.api import Principal
-    from shared_state.outbox import Outbox
+    from shared_state.live import session
+    from shared_state.live.send_queue import SendQueue
 
     started: asyncio.Queue[float] = asyncio.Queue()
 
@@ -55,27 +55,27 @@ async def _converse(messages: int) -> tuple[list[float], list[float]]:
     worker = Worker()
     await worker.start()
     entity = await spawn(ada, NewEntity("latency", "one"))
-    outbox = Outbox()
-    await live.follow(outbox, ada, live.Follow(id=1, stream=entity.url, view="timeline"))
+    send_queue = SendQueue()
+    await session.follow(send_queue, ada, session.Follow(id=1, stream=entity.url, view="timeline"))
     handlers, texts = [], []
     for number in range(messages + WARM_UP):
         await deliver(ada, entity.url, f"Hello {number}")
         accepted = time.perf_counter()
-        first = await _answered(outbox)
+        first = await _answered(send_queue)
         begun = await started.get()
         if number >= WARM_UP:
             handlers.append(max(0.0, begun - accepted))
             texts.append(first - accepted)
     await worker.stop(grace=2)
-    await live.stop()
+    await session.stop()
     return handlers, texts
 
 
-async def _answered(outbox: Any) -> float:
+async def _answered(send_queue: Any) -> float:
     """Wait for a run's end; answers when the first frame with text of the answer came."""
     first = 0.0
     while True:
-        frame = await outbox.get()
+        frame = await send_queue.get()
         if not first and ("textraw-" in frame or "data-finished" in frame):
             first = time.perf_counter()
         if "run-foot run-completed" in frame:

@@ -82,7 +82,7 @@ def _queries(get: Callable[[], object]) -> int:
 
 def _fill(stream: int, events: int) -> None:
     """Runs as an agent leaves them: text deltas, then the whole, and the run."""
-    from entities import log
+    from entities.catalog import log
     from shared_state.api import NewEvent, Origin, unit
 
     now = "2026-11-20T12:00:00.000+00:00"

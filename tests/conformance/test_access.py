@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared_state import api
-from shared_state.access import VERBS
+from shared_state.core.access import VERBS
+from shared_state.core.types import Principal, StreamInfo
 from shared_state.exceptions import AccessDenied
 from shared_state.models import Grant, Stream
-from shared_state.records import Principal, StreamInfo
 from tests.conformance.writing import make_stream
 
 ALL = sorted({verb for verbs in VERBS.values() for verb in verbs})

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared_state import api
+from shared_state.core.types import Event, NewEvent, Origin
 from shared_state.exceptions import InvalidRow, StreamClosed, StreamExists, StreamNotFound, TooLarge
 from shared_state.models import EventRecord, RowRecord, Stream
-from shared_state.records import Event, NewEvent, Origin
-from shared_state.unit import Unit
+from shared_state.write.unit import Unit
 from tests.conformance.writing import ADA, append, do, everything, make_stream, note, offsets, plainly, run
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from shared_state import api
-from shared_state.records import Event, Origin
-from shared_state.unit import Unit
+from shared_state.core.types import Event, Origin
+from shared_state.write.unit import Unit
 from tests.conformance.writing import (
     ADA,
     append,

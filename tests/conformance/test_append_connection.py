@@ -8,8 +8,9 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from shared_state import api, batch, writer
-from shared_state.unit import Unit
+from shared_state import api
+from shared_state.write import batch, writer
+from shared_state.write.unit import Unit
 from tests.conformance.writing import append, do, everything, make_stream, note, offsets, plainly
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared_state import api
-from shared_state.records import Event
+from shared_state.core.types import Event
 from tests.conformance.writing import (
     ADA,
     append,

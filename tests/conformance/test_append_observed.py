@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 from django.db import connection
 
 from shared_state import api
-from shared_state.records import Event, NewEvent, StreamInfo
-from shared_state.unit import Unit
+from shared_state.core.types import Event, NewEvent, StreamInfo
+from shared_state.write.unit import Unit
 from tests.conformance.writing import append, do, everything, make_stream, note, plainly
 
 WAYS = pytest.mark.parametrize("way", [plainly, append])

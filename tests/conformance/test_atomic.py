@@ -9,7 +9,7 @@ import pytest
 
 from entities.api import Collection, SharedStateSchema, db
 from entities.models import Entity, Timer
-from entities.registry import Registry
+from entities.types.registry import Registry
 from shared_state.api import RowExists
 from tests.support.acting import Acting
 from tests.support.runtime import (

@@ -12,8 +12,8 @@ import pytest
 
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
 from entities.api import Collection, RunFinished, SharedStateSchema, db, signal, tool
-from entities.events import COLLECTIONS, LOG_ONLY
-from entities.registry import Registry
+from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.types.registry import Registry
 from shared_state.api import Event, Row
 from tests.support.runtime import ADA, born, events, handle_all, rows
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from shared_state import api
 from shared_state.api import Collection, CollectionSpec, SharedStateSchema, StateRow, collection
+from shared_state.core.types import Origin, StreamInfo
 from shared_state.exceptions import (
     InvalidRow,
     RowExists,
@@ -16,8 +17,7 @@ from shared_state.exceptions import (
     VersionConflict,
 )
 from shared_state.models import Stream
-from shared_state.records import Origin, StreamInfo
-from shared_state.unit import Unit
+from shared_state.write.unit import Unit
 from tests.conformance.writing import do, everything, make_stream
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from entities.api import Collection, RunFinished
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support.runtime import born, entity, handle_all, handle_next, tell, values
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared_state import api
+from shared_state.core.types import Fence, StreamInfo
 from shared_state.exceptions import StaleEpoch, StreamNotFound
-from shared_state.records import Fence, StreamInfo
-from shared_state.unit import Unit
+from shared_state.write.unit import Unit
 from tests.conformance.writing import (
     ADA,
     append,

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from entities.api import Change, InvalidInput, RunFinished, entity
 from entities.models import Entity, Subscription
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support.runtime import (
     born,
     expire,

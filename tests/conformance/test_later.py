@@ -13,10 +13,10 @@ import structlog
 
 from entities.api import NewEntity, registry, spawn_now
 from entities.models import Entity, Wake
-from entities.worker import claim_due
+from entities.worker.worker import claim_due
 from shared_state import api
-from shared_state.records import Principal
-from shared_state.unit import Unit
+from shared_state.core.types import Principal
+from shared_state.write.unit import Unit
 from tests.conformance.writing import ADA, append, do, everything, make_stream, note, other_process, run
 
 Left = list[list[Any]]

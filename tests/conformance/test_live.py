@@ -14,11 +14,13 @@ import pytest
 import redis
 from pytest_django import Settings
 
-from shared_state import api, bus, live
-from shared_state.bus import Bus
-from shared_state.hub import Hub
-from shared_state.outbox import Outbox
-from shared_state.records import Hint, StreamInfo, format_offset
+from shared_state import api
+from shared_state.core.types import Hint, StreamInfo, format_offset
+from shared_state.live import session
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import SendQueue
+from shared_state.notify import bus
+from shared_state.notify.bus import Bus
 from tests.shared_state.feeding import VIEW, a_view, append, database, frames_until, make_stream, shown
 from tests.support import servers
 
@@ -48,15 +50,15 @@ def far_bus() -> Iterator[Bus]:
 
 @pytest.fixture
 async def far_hub(far_bus: Bus) -> AsyncIterator[Hub]:
-    made = Hub(live.render, far_bus)
+    made = Hub(session.render, far_bus)
     yield made
     await made.stop()
 
 
 @pytest.fixture
 async def near_hub() -> AsyncIterator[Hub]:
-    yield live.hub()
-    await live.stop()
+    yield session.hub()
+    await session.stop()
 
 
 class Ear:
@@ -76,33 +78,33 @@ class Ear:
             assert self._changed.wait_for(lambda: set(wanted) <= set(self.heard), 10), self.heard
 
 
-async def follow_now(hub: Hub, stream: StreamInfo) -> Outbox:
+async def follow_now(hub: Hub, stream: StreamInfo) -> SendQueue:
     """A feed that other processes' hints can reach."""
-    outbox = Outbox()
-    assert hub.follow(outbox, 1, stream, VIEW, stream.head)
+    send_queue = SendQueue()
+    assert hub.follow(send_queue, 1, stream, VIEW, stream.head)
     joined = hub._bus.join(stream.id)
     await asyncio.wrap_future(joined)
-    return outbox
+    return send_queue
 
 
 async def test_what_one_process_appends_the_other_shows(far_hub: Hub) -> None:
     stream = await make_stream()
-    outbox = await follow_now(far_hub, stream)
+    send_queue = await follow_now(far_hub, stream)
 
     head = await append(stream, 2)
 
-    assert shown(await frames_until(outbox, head)) == [1, 2]
+    assert shown(await frames_until(send_queue, head)) == [1, 2]
 
 
 async def test_what_was_appended_before_the_subscription_is_found(far_hub: Hub) -> None:
     """Nobody waits for Redis before the first look, so there is a second one once it answers."""
     stream = await make_stream()
-    outbox = Outbox()
-    assert far_hub.follow(outbox, 1, stream, VIEW, 0)
+    send_queue = SendQueue()
+    assert far_hub.follow(send_queue, 1, stream, VIEW, 0)
 
     head = await append(stream)
 
-    assert shown(await frames_until(outbox, head)) == [1]
+    assert shown(await frames_until(send_queue, head)) == [1]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -120,11 +122,11 @@ async def test_two_processes_show_every_event_once_while_readers_come_and_go(
     async def read(where: Hub) -> list[int]:
         seen: list[int] = []
         while len(seen) < total:
-            outbox = Outbox()
+            send_queue = SendQueue()
             info = await database(api.get_stream)(stream.path)
-            assert where.follow(outbox, 1, info, VIEW, seen[-1] if seen else 0)
-            seen += shown(await frames_until(outbox, min(total, len(seen) + chance.randint(1, 60))))
-            where.leave(outbox)
+            assert where.follow(send_queue, 1, info, VIEW, seen[-1] if seen else 0)
+            seen += shown(await frames_until(send_queue, min(total, len(seen) + chance.randint(1, 60))))
+            where.leave(send_queue)
         return seen
 
     _, *seen = await asyncio.gather(
@@ -246,13 +248,13 @@ async def test_while_redis_is_away_polls_bring_what_is_new(
 ) -> None:
     stop, _ = stalled_redis
     stream = await make_stream()
-    outbox = await follow_now(far_hub, stream)
+    send_queue = await follow_now(far_hub, stream)
     stop()
 
     head = await append(stream)
     await far_hub.poll([stream.id])
 
-    assert shown(await frames_until(outbox, head)) == [1]
+    assert shown(await frames_until(send_queue, head)) == [1]
 
 
 async def test_a_redis_that_is_not_there_delays_no_page(
@@ -260,12 +262,12 @@ async def test_a_redis_that_is_not_there_delays_no_page(
 ) -> None:
     use_redis(settings, f"unix://{tmp_path}/no-redis.sock")
     stream = await make_stream()
-    outbox = Outbox()
+    send_queue = SendQueue()
 
     began = time.monotonic()
-    near_hub.follow(outbox, 1, stream, VIEW, 0)
+    near_hub.follow(send_queue, 1, stream, VIEW, 0)
     head = await append(stream)
 
-    frames = await frames_until(outbox, head)
+    frames = await frames_until(send_queue, head)
     assert frames[-1]["cursor"] == format_offset(head)
     assert time.monotonic() - began < 1

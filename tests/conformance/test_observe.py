@@ -18,7 +18,7 @@ from entities.api import (
     entity,
 )
 from entities.models import Subscription
-from entities.registry import Registry
+from entities.types.registry import Registry
 from shared_state.api import SchemaMismatch, StreamExists, StreamNotFound
 from tests.support.acting import Acting
 from tests.support.runtime import born, events, look, quiet, rows, texts, values, wakes, working

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from entities.agent import loop
-from entities.agent.calls import UNKNOWN_OUTCOME, run_calls
 from entities.agent.messages import Response, Text, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, StepDone
+from entities.agent.tool_calls import UNKNOWN_OUTCOME, run_calls
 from entities.api import Collection, tool
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support.runtime import (
     born,
     events,

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from shared_state import api
+from shared_state.core.types import NewEvent, Origin, Row
 from shared_state.exceptions import RowExists, RowNotFound, VersionConflict
 from shared_state.models import EventRecord
-from shared_state.records import NewEvent, Origin, Row
-from shared_state.unit import Unit
+from shared_state.write.unit import Unit
 from tests.conformance.writing import append, do, everything, make_stream, note, plainly
 
 WAYS = pytest.mark.parametrize("way", [plainly, append])

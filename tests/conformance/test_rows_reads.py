@@ -11,10 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from shared_state import api, sql
+from shared_state import api
+from shared_state.core.types import NewEvent, StreamInfo
 from shared_state.exceptions import StreamNotFound
 from shared_state.models import EventRecord, RowRecord
-from shared_state.records import NewEvent, StreamInfo
+from shared_state.write import sql
 from tests.conformance.writing import append, everything, make_stream, plainly
 
 TYPES = ("inbox", "run", "step", "text", "rare", "never")

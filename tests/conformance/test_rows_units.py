@@ -10,10 +10,10 @@ from django.contrib.auth.models import Group, User
 from django.db import DataError, IntegrityError, connection, transaction
 
 from shared_state import api
+from shared_state.core.types import Event, StreamInfo
 from shared_state.exceptions import SharedStateError
 from shared_state.models import EventRecord, Grant, RowRecord, Stream
-from shared_state.records import Event, StreamInfo
-from shared_state.unit import Unit
+from shared_state.write.unit import Unit
 from tests.conformance.writing import ADA, append, do, everything, make_stream, note, offsets, plainly, run
 
 

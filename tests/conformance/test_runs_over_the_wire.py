@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from entities.agent.messages import Text, Thinking, ToolCall, Usage
+from entities.agent.prompt import LEFT_OUT
 from entities.agent.providers import close_providers
-from entities.agent.window import LEFT_OUT
 from entities.api import signal, tool
 from entities.models import Wake
-from entities.registry import Registry
+from entities.types.registry import Registry
 from shared_state.api import in_thread
 from shared_state.models import EventRecord
 from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from entities import api, inbox, runtime, wake
+from entities import api
+from entities.lifecycle import inbox
 from entities.models import Entity, Wake
-from entities.registry import Registry
+from entities.types.registry import Registry
+from entities.wakes import wake
+from entities.worker import runtime
 from shared_state.api import Origin, StaleEpoch, submit
 from tests.support.runtime import (
     ADA,

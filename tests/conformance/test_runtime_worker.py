@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from entities import worker as worker_module
 from entities.conf import conf
 from entities.models import Entity, Timer, Wake
-from entities.registry import Registry
-from entities.worker import Worker, claim_due
-from shared_state import bus
+from entities.types.registry import Registry
+from entities.worker import worker as worker_module
+from entities.worker.worker import Worker, claim_due
 from shared_state.api import Origin, submit
 from shared_state.models import Stream
+from shared_state.notify import bus
 from tests.support.runtime import (
     born,
     claim,

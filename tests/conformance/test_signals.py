@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from entities import api, runtime
+from entities import api
 from entities.api import EntityNotFound, InvalidInput, RunFinished, tool
 from entities.models import Entity, Wake
-from entities.registry import Registry
-from shared_state import bus
+from entities.types.registry import Registry
+from entities.worker import runtime
 from shared_state.api import get_stream, read
+from shared_state.notify import bus
 from tests.support.runtime import (
     ADA,
     CLEO,

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from entities.api import tool
-from entities.registry import Registry
+from entities.types.registry import Registry
 from shared_state.api import NewEvent, Origin, submit
 from tests.support.calling import Caller
 from tests.support.runtime import rows

@@ -10,8 +10,8 @@ import pytest
 
 from entities.agent.messages import Response, ToolCall, Usage
 from entities.api import Collection, SharedStateSchema, ToolError, ToolResult, db, tool
-from entities.registry import Registry
 from entities.toolbox.shared import shared_tools
+from entities.types.registry import Registry
 from tests.support.calling import Caller
 from tests.support.runtime import (
     born,

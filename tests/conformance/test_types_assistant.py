@@ -11,8 +11,8 @@ from django.utils import timezone
 from entities.agent.messages import Text, ToolCall
 from entities.agent.providers import close_providers
 from entities.api import InvalidInput, SharedStateSchema
-from entities.handlers.debate import SCHEMA
 from entities.models import Wake
+from entities.patterns.debate.type import SCHEMA
 from shared_state.api import NewEvent, Origin, submit
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer

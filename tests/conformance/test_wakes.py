@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from entities import api, inbox, runtime
+from entities import api
 from entities.api import InvalidInput, KeyTaken, RunFinished
+from entities.lifecycle import inbox
 from entities.models import Wake
-from entities.registry import Registry
+from entities.types.registry import Registry
+from entities.worker import runtime
 from shared_state.api import Origin, events_appended, submit
 from tests.support.runtime import (
     ADA,

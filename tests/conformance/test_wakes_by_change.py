@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from entities import wake as wake_module
 from entities.api import Change, Collection, SharedStateSchema, db, entity
 from entities.models import Subscription, Wake
-from entities.registry import Registry
+from entities.types.registry import Registry
+from entities.wakes import wake as wake_module
 from shared_state.api import Origin, collection, get_stream, submit
 from tests.support.runtime import (
     born,

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from django.db import connection
 
 from shared_state import api
-from shared_state.records import Event, NewEvent, Origin, StreamInfo
-from shared_state.unit import Unit
+from shared_state.core.types import Event, NewEvent, Origin, StreamInfo
+from shared_state.write.unit import Unit
 from tests.support.processes import ROOT, SECRET_KEY
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support import runtime
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from entities import api, directory, log, spawning
+from entities import api, presence
+from entities.catalog import log
+from entities.lifecycle import spawn
 from entities.models import Entity, EntityType
 from shared_state.api import NewEvent, Origin, Unit, principal_of, unit
 
@@ -27,8 +29,8 @@ def agent(
     """An agent that has done nothing yet."""
     args = {"system_prompt": "Help.", "tools": ["now"]} if type == "worker" else None
     who = person(owner)
-    birth = spawning.Birth(type, slug, who, who, args=args, title=title, parent=parent)
-    made = unit(lambda u: spawning.spawn(u, birth), origin=Origin(who))
+    birth = spawn.SpawnRequest(type, slug, who, who, args=args, title=title, parent=parent)
+    made = unit(lambda u: spawn.spawn(u, birth), origin=Origin(who))
     return api.get_entity(principal_of(owner), made.url)
 
 
@@ -70,7 +72,7 @@ def running(entity: Entity, seconds: float) -> None:
     """Somebody holds the agent's lease, for so long from now."""
 
     def lease(u: Unit) -> None:
-        directory.touch(u, entity, lease_owner="w", lease_expires_at=u.now + timedelta(seconds=seconds))
+        presence.touch(u, entity, lease_owner="w", lease_expires_at=u.now + timedelta(seconds=seconds))
 
     unit(lease, origin=Origin("system:test"))
 

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from entities.api import Collection, InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
-from entities.registry import Registry, validated
+from entities.types.registry import Registry, validated
 from shared_state.api import SchemaError
 from tests.support.runtime import own_types
 

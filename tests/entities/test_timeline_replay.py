@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from entities import board_page, drawing, live, pages, stage, timeline
+from entities.catalog import timeline
 from entities.models import Entity
-from entities.registry import registry
-from shared_state import api, boards, tables
+from entities.types.registry import registry
+from entities.web import board_page, live, panel, queries, render
+from shared_state import api
 from shared_state.api import Event, StreamInfo
-from shared_state.live import Change
+from shared_state.html import boards, tables
+from shared_state.live.session import Change
 from tests.entities.browsing import Element, apply, parse
 from tests.support import runtime
 
@@ -50,8 +52,8 @@ def comparable(root: Element) -> str:
 
 
 def reloaded_timeline(agent: Entity) -> Element:
-    window = pages.newest(agent.stream_id, limit=100_000)
-    return parse(f'<div id="timeline">{pages.draw_window(agent, window, [])}</div>')
+    window = queries.newest(agent.stream_id, limit=100_000)
+    return parse(f'<div id="timeline">{queries.draw_window(agent, window, [])}</div>')
 
 
 async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
@@ -94,7 +96,7 @@ def _as_of(agent: Entity, events: list[Event]) -> Element:
     unfinished = {(row.type, row.key) for row in timeline.unfinished(found)}
     deltas = [event for event in events if event.type in timeline.DELTAS]
     raws = {place: raw for place, raw in timeline.joined(deltas).items() if place in unfinished}
-    drawn = drawing.draw_nodes(timeline.tree(found, raws), agent.url)
+    drawn = render.draw_nodes(timeline.tree(found, raws), agent.url)
     return parse(f'<div id="timeline">{drawn}</div>')
 
 
@@ -102,11 +104,11 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
     """Window after window from the end, as a reader scrolls up, gives the whole page."""
 
     def read_back() -> Element:
-        window = pages.newest(debate.stream_id, limit=5)
-        page = parse(f'<div id="timeline">{pages.draw_window(debate, window, [])}</div>')
+        window = queries.newest(debate.stream_id, limit=5)
+        page = parse(f'<div id="timeline">{queries.draw_window(debate, window, [])}</div>')
         before = window.before
         while before is not None:
-            puts, before = pages.earlier(debate, before, limit=5)
+            puts, before = queries.earlier(debate, before, limit=5)
             apply(page, puts)
         return page
 
@@ -117,7 +119,7 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
 
 async def test_the_tree_of_agents_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
-        listing = pages.families(runtime.ADA)
+        listing = queries.families(runtime.ADA)
         return parse(f'<ul id="agents-tree">{live.draw_tree(listing.agents)}</ul>')
 
     shown = await runtime.look(reload)
@@ -181,7 +183,7 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
 
 async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
-        known = pages.family(runtime.ADA, debate).agents
+        known = queries.family(runtime.ADA, debate).agents
         found = board_page.board_page(runtime.ADA, debate, 0, known)
         assert found is not None
         parts = "".join(found.parts.values())
@@ -189,14 +191,14 @@ async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: 
         return parse(f'{parts}{host}<div id="drafts">{found.drafts}</div>')
 
     def empty() -> str:
-        ((_, hint),) = stage.hints("debate")
+        ((_, hint),) = panel.hints("debate")
         assert hint is not None
-        draws = {"topic": stage.draw_topic, "phase": stage.draw_phase, "ruling": stage.draw_ruling}
+        draws = {"topic": panel.draw_topic, "phase": panel.draw_phase, "ruling": panel.draw_ruling}
         parts = "".join(draw(f"{part}-_2f_debate_2f_town-0", hint, {}) for part, draw in draws.items())
         return f'{parts}<ul id="participants-_2f_debate_2f_town"></ul><div id="drafts"></div>'
 
     shown = await runtime.look(reload)
-    page = await runtime.look(replayed, debate.url, stage.draw_stage, await runtime.look(empty))
+    page = await runtime.look(replayed, debate.url, panel.draw_stage, await runtime.look(empty))
 
     for root in (page, shown):
         for name in root.having("data-agent-title"):
@@ -215,6 +217,6 @@ async def test_drafts_are_gone_when_the_arguments_are_there(debate: Entity) -> N
         events = await runtime.look(api.read, stream.id, 0, 100_000)
         page, most = parse(empty), 0
         for event in events:
-            apply(page, stage.draw_stage(stream, [event]))
+            apply(page, panel.draw_stage(stream, [event]))
             most = max(most, len(page.having("data-draft")))
         assert (most, len(page.having("data-draft"))) == (1, 0)

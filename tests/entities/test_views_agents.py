@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from entities.models import Entity
-from entities.registry import registry
+from entities.types.registry import registry
 from shared_state.models import Grant
 from tests.entities import making
 from tests.entities.browsing import Element, parse
@@ -118,7 +118,7 @@ def test_the_number_of_queries_does_not_grow_with_the_agents(
 
 
 def test_older_families_are_on_the_next_page(page: Client, ada: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr("entities.pages.ROOTS", 2)
+    monkeypatch.setattr("entities.web.queries.ROOTS", 2)
     for number in range(3):
         making.agent(ada, f"root-{number}", title=f"Root {number}")
 

@@ -10,7 +10,7 @@ from django.test import Client
 from pydantic import BaseModel, Field
 
 from entities.models import Entity
-from entities.registry import Registry, registry
+from entities.types.registry import Registry, registry
 from tests.entities.browsing import parse
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from shared_state import api, live
-from shared_state.hub import Hub
-from shared_state.records import Event, StreamInfo
+from shared_state import api
+from shared_state.core.types import Event, StreamInfo
+from shared_state.live import session
+from shared_state.live.hub import Hub
 from tests.shared_state.feeding import (
     a_view,
     every_event,
@@ -23,8 +24,8 @@ def view() -> Iterator[str]:
 
 @pytest.fixture
 async def hub(view: str) -> AsyncIterator[Hub]:
-    yield live.hub()
-    await live.stop()
+    yield session.hub()
+    await session.stop()
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
         counts["reads"] += 1
         return read(*args)
 
-    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         counts["renders"] += 1
         return every_event(stream, events)
 

@@ -12,32 +12,33 @@ from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 
-from shared_state import api, live
-from shared_state.consumers import LiveConsumer
-from shared_state.outbox import Outbox
-from shared_state.records import Event, NewEvent, Origin, StreamInfo, format_offset
+from shared_state import api
+from shared_state.core.types import Event, NewEvent, Origin, StreamInfo, format_offset
+from shared_state.live import session
+from shared_state.live.consumers import LiveConsumer
+from shared_state.live.send_queue import SendQueue
 
 ADA = Origin("user:ada")
 VIEW = "every-event"
 _numbers = itertools.count(1)
 
 
-def every_event(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+def every_event(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
     """One element for each event, so that a client can tell which ones it was shown."""
     return [
-        live.Put(f"event-{event.offset}", "log", format_offset(event.offset), str(event.value["n"]))
+        session.Put(f"event-{event.offset}", "log", format_offset(event.offset), str(event.value["n"]))
         for event in events
     ]
 
 
 @contextmanager
-def a_view(renderer: live.Renderer = every_event, name: str = VIEW) -> Iterator[str]:
+def a_view(renderer: session.Renderer = every_event, name: str = VIEW) -> Iterator[str]:
     """A view that exists for one test."""
-    live.view(name)(renderer)
+    session.view(name)(renderer)
     try:
         yield name
     finally:
-        del live._views[name]
+        del session._views[name]
 
 
 async def make_stream(path: str = "", owner: str = "user:ada") -> StreamInfo:
@@ -55,12 +56,12 @@ async def append(stream: StreamInfo, count: int = 1, text: str = "") -> int:
     return (await api.append(stream.id, events, origin=ADA))[-1].offset
 
 
-async def frames_until(outbox: Outbox, cursor: int) -> list[dict[str, Any]]:
+async def frames_until(send_queue: SendQueue, cursor: int) -> list[dict[str, Any]]:
     """All frames of a socket up to the patch that reaches a cursor."""
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(10):
         while True:
-            text = await outbox.get()
+            text = await send_queue.get()
             assert text is not None, "the socket was closed"
             found.append(orjson.loads(text))
             if found[-1]["op"] == "patch" and found[-1]["cursor"] >= format_offset(cursor):

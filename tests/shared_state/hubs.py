@@ -2,10 +2,11 @@
 
 import asyncio
 
-from shared_state import bus, live
-from shared_state.hub import Hub
-from shared_state.outbox import Outbox
-from shared_state.records import Hint, StreamInfo
+from shared_state.core.types import Hint, StreamInfo
+from shared_state.live import session
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import SendQueue
+from shared_state.notify import bus
 from tests.shared_state.feeding import (
     VIEW,
 )
@@ -16,7 +17,7 @@ class FarHub(Hub):
 
     def __init__(self) -> None:
         self.far_bus = bus.Bus()
-        super().__init__(live.render, self.far_bus)
+        super().__init__(session.render, self.far_bus)
 
     def hears(self, stream: StreamInfo, head: int) -> None:
         self.far_bus.publish([Hint(stream.id, head)])
@@ -31,10 +32,10 @@ async def settled(hub: Hub) -> None:
 
 def follow_all(
     hub: Hub, stream: StreamInfo, count: int, view: str = VIEW, frames: int | None = None
-) -> list[Outbox]:
-    outboxes = [Outbox(frames) for _ in range(count)]
-    for outbox in outboxes:
-        assert hub.follow(outbox, 1, stream, view, stream.head)
+) -> list[SendQueue]:
+    outboxes = [SendQueue(frames) for _ in range(count)]
+    for send_queue in outboxes:
+        assert hub.follow(send_queue, 1, stream, view, stream.head)
     return outboxes
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from shared_state.bus import Bus
-from shared_state.records import Hint
+from shared_state.core.types import Hint
+from shared_state.notify.bus import Bus
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared_state.dom import dom_id, parse_dom_id
+from shared_state.html.dom import dom_id, parse_dom_id
 
 KEYS = st.text(max_size=30)
 

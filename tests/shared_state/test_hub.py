@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared_state import api, live
-from shared_state.hub import Hub
-from shared_state.outbox import Outbox
-from shared_state.records import Event, StreamInfo
+from shared_state import api
+from shared_state.core.types import Event, StreamInfo
+from shared_state.live import session
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import SendQueue
 from tests.shared_state.feeding import (
     VIEW,
     a_view,
@@ -28,21 +29,21 @@ from tests.shared_state.hubs import FarHub, drained, follow_all, settled
 
 async def test_events_arrive_in_the_order_of_their_offsets(hub: Hub) -> None:
     stream = await make_stream()
-    [outbox] = follow_all(hub, stream, 1)
+    [send_queue] = follow_all(hub, stream, 1)
 
     heads = await asyncio.gather(*[append(stream, 3) for _ in range(20)])
 
-    assert shown(await frames_until(outbox, max(heads))) == list(range(1, 61))
+    assert shown(await frames_until(send_queue, max(heads))) == list(range(1, 61))
 
 
 async def test_a_feed_starts_at_its_own_cursor(hub: Hub) -> None:
     stream = await make_stream()
     head = await append(stream, 9)
-    outbox = Outbox()
+    send_queue = SendQueue()
 
-    hub.follow(outbox, 1, replace(stream, head=head), VIEW, 4)
+    hub.follow(send_queue, 1, replace(stream, head=head), VIEW, 4)
 
-    assert shown(await frames_until(outbox, head)) == [5, 6, 7, 8, 9]
+    assert shown(await frames_until(send_queue, head)) == [5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -67,13 +68,13 @@ async def test_no_event_is_missed_or_shown_twice_while_readers_come_and_go(
     async def read(where: Hub) -> list[int]:
         cursor, seen = 0, []
         while cursor < total:
-            outbox = Outbox()
+            send_queue = SendQueue()
             info = await database(api.get_stream)(stream.path)
-            assert where.follow(outbox, 1, info, VIEW, cursor)
+            assert where.follow(send_queue, 1, info, VIEW, cursor)
             target = total if done.is_set() else min(total, info.head + chance.randint(0, 30))
             if target > cursor:
-                seen += shown(await frames_despite_lost_hints(outbox, target, where, stream))
-            where.leave(outbox)
+                seen += shown(await frames_despite_lost_hints(send_queue, target, where, stream))
+            where.leave(send_queue)
             cursor = seen[-1] if seen else 0
         return seen
 
@@ -84,10 +85,10 @@ async def test_no_event_is_missed_or_shown_twice_while_readers_come_and_go(
 
 
 async def frames_despite_lost_hints(
-    outbox: Outbox, cursor: int, hub: Hub, stream: StreamInfo
+    send_queue: SendQueue, cursor: int, hub: Hub, stream: StreamInfo
 ) -> list[dict[str, Any]]:
     """As `frames_until`, but looking for lost hints at once instead of every two seconds."""
-    waiting = asyncio.ensure_future(frames_until(outbox, cursor))
+    waiting = asyncio.ensure_future(frames_until(send_queue, cursor))
     while not (await asyncio.wait({waiting}, timeout=0.05))[0]:
         await hub.poll([stream.id])
     return await waiting
@@ -101,8 +102,8 @@ async def test_fifty_sockets_cost_one_render_and_no_read(hub: Hub, counted: dict
 
     head = await append(stream)
 
-    for outbox in outboxes:
-        assert shown(await frames_until(outbox, head)) == [head]
+    for send_queue in outboxes:
+        assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 0, "renders": 1}
 
 
@@ -117,8 +118,8 @@ async def test_fifty_sockets_of_another_process_cost_one_read_and_one_render(
     head = await append(stream)
     far_hub.hears(stream, head)
 
-    for outbox in outboxes:
-        assert shown(await frames_until(outbox, head)) == [head]
+    for send_queue in outboxes:
+        assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 1, "renders": 1}
 
 
@@ -129,12 +130,12 @@ async def test_fifty_sockets_that_come_back_together_share_one_read(
     head = await append(stream, 5)
     counted.update(reads=0, renders=0)
 
-    outboxes = [Outbox() for _ in range(50)]
-    for outbox in outboxes:
-        hub.follow(outbox, 1, replace(stream, head=head), "counted", 2)
+    outboxes = [SendQueue() for _ in range(50)]
+    for send_queue in outboxes:
+        hub.follow(send_queue, 1, replace(stream, head=head), "counted", 2)
 
-    for outbox in outboxes:
-        assert shown(await frames_until(outbox, head)) == [3, 4, 5]
+    for send_queue in outboxes:
+        assert shown(await frames_until(send_queue, head)) == [3, 4, 5]
     assert counted == {"reads": 1, "renders": 1}
 
 
@@ -145,7 +146,7 @@ async def test_all_sockets_get_the_very_same_text(hub: Hub) -> None:
 
     await append(stream)
 
-    texts = [await outbox.get() for outbox in outboxes]
+    texts = [await send_queue.get() for send_queue in outboxes]
     assert texts[0] is texts[1] is texts[2]
 
 
@@ -157,8 +158,8 @@ async def test_each_view_of_a_stream_is_rendered_once(hub: Hub, counted: dict[st
 
     head = await append(stream)
 
-    for outbox in outboxes:
-        assert shown(await frames_until(outbox, head)) == [head]
+    for send_queue in outboxes:
+        assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 0, "renders": 1}
 
 
@@ -166,13 +167,13 @@ async def test_hints_that_come_during_a_read_cause_one_more(far_hub: FarHub, cou
     stream = await make_stream()
     reading, go_on = threading.Event(), threading.Event()
 
-    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         reading.set()
         assert go_on.wait(10)
         return every_event(stream, events)
 
     with a_view(slow, "slow"):
-        [outbox] = follow_all(far_hub, stream, 1, "slow")
+        [send_queue] = follow_all(far_hub, stream, 1, "slow")
         await settled(far_hub)
         counted.update(reads=0)
         far_hub.hears(stream, await append(stream))
@@ -181,7 +182,7 @@ async def test_hints_that_come_during_a_read_cause_one_more(far_hub: FarHub, cou
             await append(stream)
             far_hub.hears(stream, head)
         go_on.set()
-        assert shown(await frames_until(outbox, 21)) == list(range(1, 22))
+        assert shown(await frames_until(send_queue, 21)) == list(range(1, 22))
     assert counted["reads"] == 2
 
 
@@ -208,13 +209,13 @@ async def test_a_slow_socket_is_told_to_catch_up_and_the_others_notice_nothing(h
 async def test_a_socket_is_slow_by_size_too(hub: Hub) -> None:
     stream = await make_stream()
 
-    def large(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
-        return [live.Put("large", "log", "", "x" * 1_500_000)]
+    def large(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+        return [session.Put("large", "log", "", "x" * 1_500_000)]
 
     with a_view(large, "large"):
-        [outbox] = follow_all(hub, stream, 1, "large")
+        [send_queue] = follow_all(hub, stream, 1, "large")
         await settled(hub)
         for _ in range(4):
             await append(stream)
             await drained(hub)
-    assert '"lagged"' in str(await outbox.get())
+    assert '"lagged"' in str(await send_queue.get())

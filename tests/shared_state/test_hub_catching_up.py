@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from shared_state import api, live
-from shared_state.hub import Hub
+from shared_state import api
+from shared_state.core.types import Event, Hint, NewEvent, StreamInfo
+from shared_state.live import session
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import SendQueue
 from shared_state.models import Stream
-from shared_state.outbox import Outbox
-from shared_state.records import Event, Hint, NewEvent, StreamInfo
 from tests.shared_state.feeding import (
     ADA,
     VIEW,
@@ -38,12 +39,12 @@ def _quick_polls(settings: Settings) -> None:
 @pytest.mark.usefixtures("_quick_polls")
 async def test_a_lost_hint_is_covered_by_the_poll(far_hub: FarHub) -> None:
     stream = await make_stream()
-    [outbox] = follow_all(far_hub, stream, 1)
+    [send_queue] = follow_all(far_hub, stream, 1)
     await settled(far_hub)
 
     head = await append(stream, 2)
 
-    assert shown(await frames_until(outbox, head)) == [1, 2]
+    assert shown(await frames_until(send_queue, head)) == [1, 2]
 
 
 async def test_one_poll_is_one_query_for_all_streams(
@@ -73,20 +74,20 @@ async def test_who_is_too_far_behind_or_ahead_is_refused(hub: Hub, settings: Set
     stream = await make_stream()
     head = await append(stream, 10)
 
-    assert not hub.follow(Outbox(), 1, replace(stream, head=head), VIEW, cursor)
-    assert hub.follow(Outbox(), 1, replace(stream, head=head), VIEW, 5)
+    assert not hub.follow(SendQueue(), 1, replace(stream, head=head), VIEW, cursor)
+    assert hub.follow(SendQueue(), 1, replace(stream, head=head), VIEW, 5)
 
 
 async def test_more_than_one_read_takes_is_read_in_several(hub: Hub, settings: Settings) -> None:
     stream = await make_stream()
-    outbox = Outbox()
+    send_queue = SendQueue()
     head = await append(stream, 25)
     settings.SHARED_STATE = {"CATCH_UP_LIMIT": 10}
 
     # As read before the last twenty-five were appended: no hint will tell of them.
-    hub.follow(outbox, 1, stream, VIEW, 0)
+    hub.follow(send_queue, 1, stream, VIEW, 0)
 
-    assert shown(await frames_until(outbox, head)) == list(range(1, 26))
+    assert shown(await frames_until(send_queue, head)) == list(range(1, 26))
 
 
 async def test_who_follows_with_an_old_head_catches_up_with_those_who_were_there(
@@ -97,7 +98,7 @@ async def test_who_follows_with_an_old_head_catches_up_with_those_who_were_there
     head = await append(stream, 25)
     await frames_until(first, head)
     settings.SHARED_STATE = {"CATCH_UP_LIMIT": 10}
-    late = Outbox()
+    late = SendQueue()
 
     hub.follow(late, 1, stream, VIEW, 0)  # `stream` was read before there was anything
 
@@ -109,7 +110,7 @@ async def test_what_is_shown_to_the_others_during_a_catch_up_is_not_missed(hub: 
     reading, go_on = threading.Event(), threading.Event()
     go_on.set()
 
-    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         reading.set()
         if events[0].offset == 1:
             assert go_on.wait(10)
@@ -120,7 +121,7 @@ async def test_what_is_shown_to_the_others_during_a_catch_up_is_not_missed(hub: 
         await frames_until(there, await append(stream))
         go_on.clear()
         reading.clear()
-        late = Outbox()
+        late = SendQueue()
         hub.follow(late, 1, replace(stream, head=1), "slow", 0)
         await asyncio.to_thread(reading.wait, 10)
         await frames_until(there, await append(stream))
@@ -142,18 +143,18 @@ async def test_what_is_committed_after_the_first_look_is_not_missed(
         return found
 
     monkeypatch.setattr(api, "read", slow_read)
-    [outbox] = follow_all(hub, stream, 1)
+    [send_queue] = follow_all(hub, stream, 1)
     await asyncio.to_thread(reading.wait, 10)
     head = await append(stream)
     await drained(hub)
     go_on.set()
 
-    assert shown(await frames_until(outbox, head)) == [head]
+    assert shown(await frames_until(send_queue, head)) == [head]
 
 
 async def test_what_another_process_appended_in_between_is_read(far_hub: FarHub) -> None:
     stream = await make_stream()
-    [outbox] = follow_all(far_hub, stream, 1)
+    [send_queue] = follow_all(far_hub, stream, 1)
     await settled(far_hub)
     await append(stream, 5)
     events = await database(api.read)(stream.id)
@@ -161,13 +162,13 @@ async def test_what_another_process_appended_in_between_is_read(far_hub: FarHub)
     for event in (events[0], events[2], events[4]):
         far_hub.far_bus.publish([Hint(stream.id, event.offset)], [], [event])
 
-    assert shown(await frames_until(outbox, 5)) == [1, 2, 3, 4, 5]
+    assert shown(await frames_until(send_queue, 5)) == [1, 2, 3, 4, 5]
 
 
 async def test_a_view_that_fails_makes_its_clients_reload_and_no_others(hub: Hub) -> None:
     stream = await make_stream()
 
-    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         raise ValueError("a template is missing")
 
     with a_view(broken, "broken"):
@@ -181,13 +182,13 @@ async def test_a_view_that_fails_makes_its_clients_reload_and_no_others(hub: Hub
 
 async def test_feeds_of_a_stream_that_was_deleted_end(far_hub: FarHub) -> None:
     stream = await make_stream()
-    [outbox] = follow_all(far_hub, stream, 1)
+    [send_queue] = follow_all(far_hub, stream, 1)
     await settled(far_hub)
     await database(Stream.objects.filter(pk=stream.id).delete)()
 
     await far_hub.poll([stream.id])
 
-    assert '"stream_not_found"' in str(await outbox.get())
+    assert '"stream_not_found"' in str(await send_queue.get())
     assert far_hub._sources == {}
 
 
@@ -196,63 +197,63 @@ async def test_what_is_handed_over_is_shown_as_it_is_stored(hub: Hub) -> None:
     seen: list[Event] = []
     value = {"n": 1, "pair": (1, 2), "when": datetime(2026, 1, 2, tzinfo=UTC)}
 
-    def remember(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def remember(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         seen.extend(events)
         return every_event(stream, events)
 
     with a_view(remember, "remember"):
-        [outbox] = follow_all(hub, stream, 1, "remember")
+        [send_queue] = follow_all(hub, stream, 1, "remember")
         await settled(hub)
         event = NewEvent("note", "a", value)
         [appended] = await api.append(stream.id, [event], origin=ADA)
-        await frames_until(outbox, appended.offset)
+        await frames_until(send_queue, appended.offset)
     assert seen == await database(api.read)(stream.id)
 
 
 async def test_following_again_replaces_the_feed(hub: Hub) -> None:
     stream = await make_stream()
-    outbox = Outbox()
+    send_queue = SendQueue()
     for ident in (1, 2):
-        hub.follow(outbox, ident, stream, VIEW, 0)
+        hub.follow(send_queue, ident, stream, VIEW, 0)
 
     head = await append(stream)
 
-    assert shown(await frames_until(outbox, head)) == [head]
-    assert [feed.id for feed in outbox.feeds.values()] == [2]
+    assert shown(await frames_until(send_queue, head)) == [head]
+    assert [feed.id for feed in send_queue.feeds.values()] == [2]
 
 
 async def test_nothing_is_left_of_a_socket_that_went(hub: Hub) -> None:
     streams = [await make_stream() for _ in range(3)]
-    outbox = Outbox()
+    send_queue = SendQueue()
     for ident, stream in enumerate(streams):
-        hub.follow(outbox, ident, stream, VIEW, 0)
+        hub.follow(send_queue, ident, stream, VIEW, 0)
 
-    hub.leave(outbox)
+    hub.leave(send_queue)
     await settled(hub)
 
-    assert (hub._sources, outbox.feeds, hub._outboxes) == ({}, {}, set())
+    assert (hub._sources, send_queue.feeds, hub._outboxes) == ({}, {}, set())
 
 
 async def test_answers_are_kept_when_the_shared_frames_are_thrown_away() -> None:
-    outbox = Outbox(2)
-    outbox.answer("answer")
-    assert [outbox.offer("frame") for _ in range(3)] == [True, True, False]
+    send_queue = SendQueue(2)
+    send_queue.answer("answer")
+    assert [send_queue.offer("frame") for _ in range(3)] == [True, True, False]
 
-    outbox.clear()
+    send_queue.clear()
 
-    assert [await outbox.get(), len(outbox)] == ["answer", 0]
+    assert [await send_queue.get(), len(send_queue)] == ["answer", 0]
 
 
 async def test_who_asks_without_reading_has_to_wait() -> None:
-    outbox = Outbox()
+    send_queue = SendQueue()
     for number in itertools.count():
-        outbox.answer(str(number))
-        if len(outbox) == 64:
+        send_queue.answer(str(number))
+        if len(send_queue) == 64:
             break
-    asking = asyncio.ensure_future(outbox.room())
+    asking = asyncio.ensure_future(send_queue.room())
     await asyncio.sleep(0)
     assert not asking.done()
 
-    await outbox.get()
+    await send_queue.get()
 
     await asyncio.wait_for(asking, 5)

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from shared_state import live
-from shared_state.hub import Hub
-from shared_state.outbox import Outbox
-from shared_state.records import Event, Origin, StreamInfo, format_offset
+from shared_state.core.types import Event, Origin, StreamInfo, format_offset
+from shared_state.live import session
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import SendQueue
 from tests.shared_state.feeding import VIEW, a_view, append, every_event, frames_until, make_stream, shown
 
 STREAM = StreamInfo(7, "/room/1", "entity", "user:ada", None, 0, 0, False, False, {})
@@ -19,7 +19,7 @@ STREAM = StreamInfo(7, "/room/1", "entity", "user:ada", None, 0, 0, False, False
 @pytest.fixture(autouse=True)
 async def _stopped() -> AsyncIterator[None]:
     yield
-    await live.stop()
+    await session.stop()
 
 
 def events(first: int, last: int) -> list[Event]:
@@ -31,26 +31,27 @@ def events(first: int, last: int) -> list[Event]:
     ]
 
 
-def rendered(renderer: live.Renderer, after: int, last: int) -> list[dict[str, Any]]:
+def rendered(renderer: session.Renderer, after: int, last: int) -> list[dict[str, Any]]:
     with a_view(renderer) as name:
         return [
-            orjson.loads(frame) for frame in live.render(name, STREAM, after, events(after + 1, last)) or []
+            orjson.loads(frame)
+            for frame in session.render(name, STREAM, after, events(after + 1, last)) or []
         ]
 
 
 def test_two_views_of_one_name_are_refused_and_both_are_named() -> None:
     with a_view(), pytest.raises(ValueError, match=r"two views 'every-event'.*every_event.*lambda"):
-        live.view(VIEW)(lambda stream, events: [])
+        session.view(VIEW)(lambda stream, events: [])
 
 
 def test_registering_the_same_view_twice_is_harmless() -> None:
     with a_view():
-        live.view(VIEW)(every_event)
+        session.view(VIEW)(every_event)
 
 
 def test_changes_are_sent_as_short_lists() -> None:
-    def three(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
-        return [live.Put("a", "log", "01", "<p>", False), live.Text("b", "more", 4), live.Drop("c")]
+    def three(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+        return [session.Put("a", "log", "01", "<p>", False), session.Text("b", "more", 4), session.Drop("c")]
 
     assert rendered(three, 0, 1) == [
         {
@@ -66,10 +67,10 @@ def test_changes_are_sent_as_short_lists() -> None:
 def test_many_large_events_become_several_frames_each_with_its_own_cursor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "FRAME_CHARACTERS", 1000)
+    monkeypatch.setattr(session, "FRAME_CHARACTERS", 1000)
 
-    def wordy(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
-        return [live.Put(f"event-{event.offset}", "log", "", "x" * 300) for event in events]
+    def wordy(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+        return [session.Put(f"event-{event.offset}", "log", "", "x" * 300) for event in events]
 
     frames = rendered(wordy, 0, 8)
 
@@ -80,7 +81,7 @@ def test_many_large_events_become_several_frames_each_with_its_own_cursor(
 
 
 def test_one_event_is_never_split() -> None:
-    assert len(rendered(lambda stream, events: [live.Put("a", "", "", "x" * 300_000)], 0, 1)) == 1
+    assert len(rendered(lambda stream, events: [session.Put("a", "", "", "x" * 300_000)], 0, 1)) == 1
 
 
 def test_what_a_view_does_not_show_is_not_sent() -> None:
@@ -93,44 +94,44 @@ def test_after_many_silent_events_the_cursor_is_sent_all_the_same() -> None:
 
 
 def test_a_view_that_fails_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[live.Change]:
+    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
         raise LookupError("a template is missing")
 
     with a_view(broken) as name:
-        assert live.render(name, STREAM, 0, events(1, 1)) is None
+        assert session.render(name, STREAM, 0, events(1, 1)) is None
 
 
 async def test_the_first_follower_starts_the_hub() -> None:
     with a_view():
         stream = await make_stream()
-        outbox = Outbox()
-        live.hub().follow(outbox, 1, stream, VIEW, 0)
-        assert shown(await frames_until(outbox, await append(stream))) == [1]
+        send_queue = SendQueue()
+        session.hub().follow(send_queue, 1, stream, VIEW, 0)
+        assert shown(await frames_until(send_queue, await append(stream))) == [1]
 
 
 async def test_starting_twice_is_starting_once() -> None:
-    await live.start()
-    first = live.hub()
-    await live.start()
-    assert live.hub() is first
+    await session.start()
+    first = session.hub()
+    await session.start()
+    assert session.hub() is first
 
 
 async def test_stopping_what_was_never_started_is_no_fault() -> None:
-    await live.stop()
-    await live.stop()
+    await session.stop()
+    await session.stop()
 
 
 async def test_it_can_start_again_after_it_stopped() -> None:
-    await live.start()
-    first = live.hub()
-    await live.stop()
-    await live.start()
-    assert live.hub() is not first
+    await session.start()
+    first = session.hub()
+    await session.stop()
+    await session.start()
+    assert session.hub() is not first
 
 
 def test_a_hub_whose_loop_is_gone_is_replaced() -> None:
     async def a_hub() -> Hub:
-        return live.hub()
+        return session.hub()
 
     first, second = asyncio.run(a_hub()), asyncio.run(a_hub())
     assert first is not second

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared_state.markdown import MAX_HIGHLIGHTED, open_block, render
+from shared_state.html.markdown import MAX_HIGHLIGHTED, open_block, render
 
 
 @pytest.mark.parametrize(

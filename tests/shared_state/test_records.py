@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared_state.core.types import Event, Origin, Principal, format_offset, parse_offset
 from shared_state.exceptions import (
     InvalidOffset,
     InvalidRow,
@@ -16,7 +17,6 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.records import Event, Origin, Principal, format_offset, parse_offset
 
 OFFSETS = st.integers(0, 10**32 - 1)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
-from shared_state.schema import Collection, CollectionSpec, SharedStateSchema, collections
 
 
 class Item(BaseModel):

@@ -11,10 +11,10 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from pytest_django import Settings
 
-from shared_state import live
-from shared_state.consumers import LiveConsumer
+from shared_state.core.types import StreamInfo, format_offset
+from shared_state.live import session
+from shared_state.live.consumers import LiveConsumer
 from shared_state.models import Grant, Stream
-from shared_state.records import StreamInfo, format_offset
 from tests.shared_state.feeding import VIEW, Page, a_view, append, database, make_stream, open_page, shown
 
 BEGINNING = format_offset(0)
@@ -24,7 +24,7 @@ BEGINNING = format_offset(0)
 async def _live() -> AsyncIterator[None]:
     with a_view():
         yield
-    await live.stop()
+    await session.stop()
 
 
 class Watchful(LiveConsumer):
@@ -234,7 +234,7 @@ async def test_an_error_carries_the_clients_reference(ada: User) -> None:
 
 
 async def test_one_socket_may_follow_only_so_many_streams(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MAX_FEEDS", 2)
+    monkeypatch.setattr(session, "MAX_FEEDS", 2)
     streams = [await make_stream() for _ in range(3)]
     async with open_page(ada) as page:
         answers = [await follow(page, stream, ident=ident) for ident, stream in enumerate(streams)]
@@ -285,7 +285,7 @@ async def test_a_fault_of_ours_is_an_answer_too(ada: User, caplog: pytest.LogCap
 async def test_when_the_process_stops_its_sockets_are_told_to_come_back(ada: User) -> None:
     async with open_page(ada) as page:
         await follow(page, await make_stream())
-        await live.stop()
+        await session.stop()
         assert await page.receive_output(10) == {"type": "websocket.close", "code": 4012}
 
 
@@ -294,7 +294,7 @@ async def test_a_socket_that_follows_nothing_is_told_too(ada: User) -> None:
         await page.say(op="unfollow", id=1)
         await page.say(op="nothing")
         await page.hear()
-        await live.stop()
+        await session.stop()
         assert (await page.receive_output(10))["code"] == 4012
 
 
@@ -302,8 +302,8 @@ async def test_a_client_that_goes_leaves_nothing_behind(ada: User) -> None:
     stream = await make_stream()
     async with open_page(ada) as page:
         await follow(page, stream)
-        assert live.hub()._sources
-    assert not live.hub()._sources
+        assert session.hub()._sources
+    assert not session.hub()._sources
     assert not [
         task for task in asyncio.all_tasks() if "LiveConsumer" in repr(task) and not task.cancelling()
     ]
@@ -314,5 +314,5 @@ async def test_a_stream_is_deleted_under_the_page(ada: User) -> None:
     async with open_page(ada) as page:
         await follow(page, stream)
         await database(Stream.objects.filter(pk=stream.id).delete)()
-        await live.hub().poll([stream.id])
+        await session.hub().poll([stream.id])
         assert orjson.loads(await page.receive_from(10))["code"] == "stream_not_found"

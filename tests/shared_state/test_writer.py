@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from shared_state import api, batch, bus, writer
+from shared_state import api
 from shared_state.conf import conf
-from shared_state.records import Event, Hint, Origin
-from shared_state.unit import Unit
+from shared_state.core.types import Event, Hint, Origin
+from shared_state.notify import bus
+from shared_state.write import batch, writer
+from shared_state.write.unit import Unit
 from tests.conformance.writing import ADA, append, do, everything, make_stream, note, offsets, run
 
 

@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents_site.api.routes import ROUTES
-from entities.consumers import AgentConsumer
-from shared_state import live
+from entities.web.consumers import AgentConsumer
 from shared_state.api import in_thread
+from shared_state.live import session
 from shared_state.models import Stream
 from tests.site.caller import Caller
 from tests.site.walking import API, FOLLOW, PAGES, ROLES, SOCKET, Visit, routes
@@ -58,10 +58,10 @@ def test_every_operation_of_the_socket_is_in_the_walk() -> None:
 
 
 def test_every_live_view_is_in_the_walk() -> None:
-    from entities import views  # noqa: F401  the views register themselves with the pages
-    from shared_state import views as shared_views  # noqa: F401
+    from entities.web import views  # noqa: F401  the views register themselves with the pages
+    from shared_state.html import views as shared_views  # noqa: F401
 
-    assert {name for name in live._views if name != "every-event"} == set(FOLLOW)
+    assert {name for name in session._views if name != "every-event"} == set(FOLLOW)
 
 
 async def visited(caller: Caller, role: str, visit: Visit) -> list[str]:

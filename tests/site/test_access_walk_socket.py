@@ -115,7 +115,7 @@ async def test_its_owner_hears_it(view: str, world: World, people: dict[str, Use
 
 
 async def test_an_expired_grant_ends_a_feed(world: World, people: dict[str, User], monkeypatch: Any) -> None:
-    from shared_state.consumers import LiveConsumer
+    from shared_state.live.consumers import LiveConsumer
 
     monkeypatch.setattr(LiveConsumer, "recheck_seconds", 0.1)
     page = await opened("viewer", world, people)

@@ -8,9 +8,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from entities import wake
 from entities.api import NewEntity, retry_parked, spawn_now
 from entities.models import Entity, Wake
+from entities.wakes import wake
 from shared_state import api
 from shared_state.models import EventRecord, Grant, Stream
 from tests.site.world import ADA, World, build

@@ -7,7 +7,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection, connections
 from pytest_django import Settings
 
-from entities.registry import TypeDefinition, registry
+from entities.types.registry import TypeDefinition, registry
 
 OURS = ("entities.", "shared_state.")
 

@@ -13,10 +13,10 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 
 from agents_site.api.routes import ROUTES
 from entities.api import Tool, registry
+from entities.catalog.events import EVENTS
 from entities.context import AgentConfig
-from entities.events import EVENTS
-from entities.registry import TypeOptions
 from entities.toolbox.shared import shared_tools
+from entities.types.registry import TypeOptions
 from tests.support.processes import ROOT
 from tests.support.runtime import born, configured, handle_all, own_types, tell, texts, values, wakes
 

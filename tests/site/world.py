@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from entities import log, spawning
+from entities.catalog import log
+from entities.lifecycle import spawn
 from entities.models import Entity, Subscription, Timer, Wake
-from entities.registry import registry
+from entities.types.registry import registry
 from shared_state import api
 from shared_state.api import Collection, NewEvent, Origin, SharedStateSchema, StreamInfo, Unit
 from shared_state.models import Grant
@@ -78,9 +79,9 @@ def grant(world: World, username: str, role: str) -> None:
 
 
 def _build(unit: Unit, text: str, key: str) -> World:
-    host = spawning.spawn(
+    host = spawn.spawn(
         unit,
-        spawning.Birth(
+        spawn.SpawnRequest(
             "debate",
             "host",
             "user:ada",
@@ -91,9 +92,9 @@ def _build(unit: Unit, text: str, key: str) -> World:
             tags={"colour": text},
         ),
     )
-    child = spawning.spawn(
+    child = spawn.spawn(
         unit,
-        spawning.Birth(
+        spawn.SpawnRequest(
             "worker", "child", "user:ada", "agent:/debate/host", parent=host, title=text[:200],
             args={"system_prompt": text, "tools": ["now"]},
         ),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from entities.api import Collection
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support.runtime import born, handle_all, tell
 
 Act = Callable[[Any], Awaitable[Any]]

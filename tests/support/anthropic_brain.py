@@ -24,17 +24,18 @@ from entities.agent.messages import (
     ToolSpec,
 )
 from entities.agent.model import StepDone
-from entities.agent.providers.offline import OfflineProvider
-from entities.agent.providers.offline_turn import find_script
+from entities.offline.provider import OfflineProvider
+from entities.offline.turn import find_script
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import Brain
 
-SCRIPTS = "entities.handlers.offline_scripts"
+SCRIPTS = ("entities.patterns.debate.offline", "entities.patterns.worker.offline")
 
 
 def offline_brain(words_per_second: float = 0.0) -> Brain:
     """A brain that says what the offline model would, at its pace."""
-    importlib.import_module(SCRIPTS)
+    for script in SCRIPTS:
+        importlib.import_module(script)
 
     def answer(body: Mapping[str, Any]) -> Reply:
         response = _in_a_thread(to_request(body))

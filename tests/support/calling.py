@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from entities.api import Collection
-from entities.registry import Registry
+from entities.types.registry import Registry
 from tests.support.runtime import born, handle_all
 
 

@@ -27,16 +27,18 @@ from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
-from entities import api, runtime, wake
+from entities import api
 from entities.models import Entity, Timer, Wake
-from entities.registry import Registry, registry
-from entities.runtime import Execution
-from entities.wake import Claimed
-from entities.worker import Worker
-from shared_state import bus
-from shared_state import stream as streams
+from entities.types.registry import Registry, registry
+from entities.wakes import wake
+from entities.wakes.wake import Claimed
+from entities.worker import runtime
+from entities.worker.runtime import Execution
+from entities.worker.worker import Worker
 from shared_state.api import Event, Json, Origin, Principal, Row, in_thread, submit
-from shared_state.records import Hint
+from shared_state.core.types import Hint
+from shared_state.log import stream as streams
+from shared_state.notify import bus
 
 T = TypeVar("T")
 ADA = Principal("user", "ada")

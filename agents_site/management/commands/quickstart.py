@@ -47,7 +47,7 @@ def whole_site(listener: socket.socket) -> "Server":
     # The application looks at the static files when it is imported.
     from agents_site import lifespan, server
     from agents_site.asgi import application
-    from entities.worker import Worker
+    from entities.worker.worker import Worker
 
     worker = Worker()
 

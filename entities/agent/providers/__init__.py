@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from entities.conf import conf
 
 if TYPE_CHECKING:
     from entities.agent.model import Provider
+
+OFFLINE = "entities.offline.provider.OfflineProvider"
 
 _made: dict[tuple[Any, ...], Provider] = {}
 
@@ -55,6 +58,5 @@ def _make(name: str, *options: Any) -> Provider:
         from entities.agent.providers.anthropic import AnthropicProvider
 
         return AnthropicProvider(*options)
-    from entities.agent.providers.offline import OfflineProvider
-
-    return OfflineProvider(*options)
+    made: Provider = import_string(OFFLINE)(*options)
+    return made

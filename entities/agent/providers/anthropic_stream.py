@@ -13,7 +13,7 @@ from typing import Any
 
 from entities.agent.messages import Block, FinishReason, Response, Text, Thinking, ToolCall, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelEvent, ModelUnavailable
-from entities.texts import storable
+from entities.catalog.sanitize import storable
 
 FINISH: dict[str, FinishReason] = {
     "end_turn": "end_turn",

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--jobs", type=_positive, default=2, help="how many at once (2)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from entities.crash import Verdict, crashtest
+        from entities.testing.fault_injection import Verdict, crashtest
 
         def say(verdict: Verdict) -> None:
             if verdict.differences:

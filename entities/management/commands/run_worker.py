@@ -11,7 +11,7 @@ import structlog
 from django.core.management.base import BaseCommand
 
 from entities.conf import conf
-from entities.worker import Worker
+from entities.worker.worker import Worker
 
 logger = structlog.get_logger(__name__)
 

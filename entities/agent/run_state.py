@@ -1,0 +1,143 @@
+"""What the log says of one run: read once at its start, and again after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from entities.agent import prompt
+from entities.agent.messages import Message
+from entities.catalog import log, partial_text
+from entities.catalog.sanitize import MAX_COMPLAINT, shortened
+from entities.context import Session
+from entities.exceptions import RunFailed
+from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of
+from shared_state.api import window as newest_rows
+from shared_state.models import RowRecord
+
+HISTORY = 600
+"""How many rows before the run may go into its window at the most."""
+
+GIVEN_UP = "handler_failed"
+"""Why a run ended whose wake was parked. If somebody retries the wake, the run goes on where it was."""
+
+_OPEN = {"text": "streaming", "reasoning": "streaming"}
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A run's own rows, and those before it."""
+
+    key: str
+    run: Row | None
+    own: list[Row]
+    before: list[Row]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something left to do: it is new, cut off, or given up and retried."""
+        value = self.run.value if self.run is not None else {"status": "started"}
+        return value["status"] == "started" or value["finish_reason"] == GIVEN_UP
+
+    def step(self, number: int) -> Row | None:
+        """The row of a step."""
+        return next(
+            (row for row in self.own if row.type == "step" and row.value["step_number"] == number), None
+        )
+
+    def calls(self, number: int) -> list[Row]:
+        """The tool calls of a step, in the model's order."""
+        found = [
+            row
+            for row in self.own
+            if row.type == "tool_call" and row.value["step"] == f"{self.key}-s{number}"
+        ]
+        return sorted(found, key=lambda row: int(row.key.rsplit("-b", 1)[1]))
+
+    def messages(self, session: Session, input: str | None) -> tuple[Message, ...]:
+        """The window for the next step."""
+        wake = session.claimed.wake
+        rows = [*self.before, *self.own] + ([self.run] if self.run else [])
+        # Only a wake by message answers messages; in any other, those that came by now wait for theirs.
+        until = wake.to_offset if wake.reason == wake.Reason.INBOX else 0
+        return prompt.messages(rows, wake=wake.number or 0, until=until, run=self.key, input=input)
+
+    def leftovers(self, number: int) -> list[NewEvent]:
+        """Deletes for what a step that was cut off left behind; it is said anew, under the same keys."""
+        prefix = f"{self.key}-s{number}-b"
+        return [NewEvent(row.type, row.key, None, "delete") for row in self.own if row.key.startswith(prefix)]
+
+
+def with_run(data: RunData, event: Event) -> RunData:
+    """What a run is after its own row was written; there is no need to read it again."""
+    created, since = (
+        (event.offset, event.timestamp) if data.run is None else (data.run.created, data.run.created_at)
+    )
+    run = Row(
+        event.stream, event.type, event.key, event.value, created, event.offset, since, event.timestamp,
+        event.origin,
+    )  # fmt: skip
+    return replace(data, run=run)
+
+
+def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
+    """Read a run. `before` is the history of an earlier call, which does not change while the run goes on."""
+    run = committed.row(stream, "run", key)
+    own = _rows_of(stream, run) if run is not None else []
+    if before is None:
+        prefix = f"{key}-"
+        found = newest_rows(stream, limit=HISTORY, types=prompt.TYPES)
+        before = [
+            row for row in found if not row.key.startswith(prefix) and (row.type, row.key) != ("run", key)
+        ]
+    return RunData(key, run, own, list(before))
+
+
+def _rows_of(stream: int, run: Row) -> list[Row]:
+    """The rows of a run; they all come after its own, so that the log before it is never looked at."""
+    after = RowRecord.objects.filter(stream=stream, created__gt=run.created, type__in=prompt.TYPES)
+    return [row_of(record) for record in after.filter(key__startswith=f"{run.key}-").order_by("created")]
+
+
+def usage(data: RunData) -> dict[str, float]:
+    """Tokens and cost of all steps."""
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd")
+    steps = [row.value for row in data.own if row.type == "step"]
+    return {name: sum(step.get(name) or 0 for step in steps) for name in names}
+
+
+def closing(stream: int, data: RunData, code: str, message: str, moment: str) -> list[NewEvent]:
+    """Events that end a run that will not go on: nothing is left streaming, and the run says why."""
+    events: list[NewEvent] = []
+    for row in data.own:
+        value = {name: found for name, found in row.value.items() if name != "key"}
+        if row.type in _OPEN and value["status"] == "streaming":
+            said = partial_text.raws(read, stream, [row]).get((row.type, row.key), "")
+            value |= {"status": "completed", "content": said, "ended_at": moment}
+        elif row.type == "tool_call" and value["status"] not in ("completed", "failed"):
+            error = shortened(message, MAX_COMPLAINT)
+            value |= {"status": "failed", "error": error, "ended_at": moment, **_lasted(value, moment)}
+        elif row.type == "step" and value["status"] == "started":
+            value |= {"status": "failed", "finish_reason": code, "ended_at": moment, **_lasted(value, moment)}
+        else:
+            continue
+        events.append(log.new(row.type, row.key, value, "update"))
+    if data.run is None:
+        raise RunFailed(f"There is no run {data.key} to end.")
+    ended: Json = {**data.run.value, "status": "failed", "finish_reason": code, "ended_at": moment}
+    if code != GIVEN_UP:  # parking the wake says it
+        why: dict[str, Any] = {
+            "error_code": code, "message": message, "run_id": data.key, "timestamp": moment
+        }  # fmt: skip
+        events.append(log.new("error", f"{data.key}-{code}", why, "upsert"))
+    events.append(log.new("run", data.key, ended, "update"))
+    return events
+
+
+def _lasted(value: Mapping[str, Any], moment: str) -> dict[str, int]:
+    if not value.get("started_at"):
+        return {}
+    took = datetime.fromisoformat(moment) - datetime.fromisoformat(value["started_at"])
+    return {"duration_ms": round(took.total_seconds() * 1000)}

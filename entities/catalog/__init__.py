@@ -1,0 +1,1 @@
+"""The closed catalogue of events and its pure folds. No Django."""

@@ -1,0 +1,40 @@
+"""Events of the catalogue, ready to append: validated, and log-only ones kept out of the rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from entities.catalog.events import EVENTS, LOG_ONLY
+from entities.exceptions import InvalidInput
+from shared_state.core.types import NewEvent
+
+
+def iso(moment: datetime) -> str:
+    """A time as the log writes it."""
+    return moment.isoformat(timespec="milliseconds")
+
+
+def new(
+    type: str, key: str, value: dict[str, Any], operation: Any = "insert", *, client_key: str = ""
+) -> NewEvent:
+    """An event of the catalogue; its `timestamp`, if it has one, is now unless the value says otherwise.
+
+    Raises `InvalidInput` if the value does not fit its class.
+
+    >>> new("tags", "colour", {"value": "blue"})  # doctest: +ELLIPSIS
+    NewEvent(type='tags', ...)
+    """
+    found = EVENTS[type]
+    value = {**value, "key": key}
+    if "timestamp" in found.model_fields:
+        value.setdefault("timestamp", iso(datetime.now(UTC)))
+    try:
+        whole = found.model_validate(value).model_dump(mode="json", by_alias=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"A {type} event needs a valid {where!r}: {first['msg']}") from None
+    return NewEvent(type, key, whole, operation, client_key, fold=type not in LOG_ONLY)

@@ -1,1 +1,0 @@
-"""The types that ship: short, and meant to be copied."""

@@ -1,0 +1,1 @@
+"""What befalls an entity: it is made, messaged, signalled. One verb, one unit."""

@@ -1,0 +1,1 @@
+"""The offline model: a provider like any other, and its texts."""

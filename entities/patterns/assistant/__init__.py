@@ -1,0 +1,1 @@
+"""`assistant`: chat with a memory, that can put others to work."""

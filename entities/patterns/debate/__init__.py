@@ -1,0 +1,1 @@
+"""`debate`: the blackboard, two workers and a moderator."""

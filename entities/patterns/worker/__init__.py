@@ -1,0 +1,1 @@
+"""`worker`: one task, the tools that its spawner picked, a report."""

@@ -1,0 +1,89 @@
+"""The live list of an owner's agents: a stream like any other, one row for each agent.
+
+Every change of status is an event there, so a list, a tree or a dot on any page is a fold that can be resumed
+without a gap. A process that dies says nothing; the row's `lease_until` tells the page when to doubt it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from entities.catalog.log import iso
+from entities.models import Entity
+from shared_state.api import NewEvent, StreamExists, StreamInfo, Unit, info_of
+from shared_state.models import Stream
+
+
+def path_of(owner: str) -> str:
+    """The path of an owner's directory."""
+    return f"directory:{owner}"
+
+
+def ensure(unit: Unit, owner: str) -> StreamInfo:
+    """The owner's directory, made if it is not there. It is not locked: see `announce`."""
+    path = path_of(owner)
+    found = Stream.objects.filter(path=path).first()
+    if found is not None:
+        return info_of(found)
+    try:
+        return unit.create_stream(path, Stream.Kind.DIRECTORY, owner)
+    except StreamExists:  # another process was faster
+        return info_of(Stream.objects.get(path=path))
+
+
+def listing(entity: Entity, parent_url: str | None = None) -> dict[str, Any]:
+    """The row of an agent. The page and the push are drawn from it."""
+    running = entity.status == "running"
+    lease = entity.lease_expires_at if running else None
+    return {
+        "url": entity.url,
+        "type": entity.type,
+        "slug": entity.slug,
+        "title": entity.title,
+        "status": entity.status,
+        "parent": parent_url,
+        "created_at": iso(entity.created_at),
+        "last_activity_at": iso(entity.last_activity_at),
+        "lease_until": iso(lease) if lease else None,
+    }
+
+
+def announce(unit: Unit, entity: Entity) -> None:
+    """Append the agent's row as it is now, unless it is just the same.
+
+    It is done at the end of the transaction: every change of every agent of an owner meets in this stream,
+    so it is locked last, in one order, and only while the transaction commits.
+    """
+    unit.later(_append, entity.pk, (entity, listing(entity)))
+
+
+def _append(left: Sequence[tuple[Unit, tuple[Entity, dict[str, Any]]]]) -> None:
+    places = [(entity.directory_id, "agent", entity.url) for _, (entity, _) in left]
+    left[0][0].prefetch([stream for stream, _, _ in places], places)
+    for (unit, (entity, value)), place in zip(left, places, strict=True):
+        known = unit.row(*place)
+        value["parent"] = known.value["parent"] if known else entity.parent.url if entity.parent else None
+        if known is None or known.value != value:
+            unit.append(entity.directory_id, [NewEvent("agent", entity.url, value, "upsert")])
+
+
+def touch(unit: Unit, entity: Entity, **fields: Any) -> None:
+    """Change columns of an entity and announce it. `last_activity_at` moves to the unit's time."""
+    fields.setdefault("last_activity_at", unit.now)
+    for name, value in fields.items():
+        setattr(entity, name, value)
+    Entity.objects.filter(pk=entity.pk).update(**fields)
+    announce(unit, entity)
+
+
+def is_over(entity: Entity) -> bool:
+    """Whether the entity takes nothing any more."""
+    return entity.state in (Entity.State.STOPPED, Entity.State.KILLED)
+
+
+def lease_held(entity: Entity) -> bool:
+    """Whether somebody runs it now."""
+    return entity.lease_expires_at is not None and entity.lease_expires_at > timezone.now()

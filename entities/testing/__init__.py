@@ -1,0 +1,1 @@
+"""For tests of recovery, ours and those of users."""

@@ -1,0 +1,1 @@
+"""What a type and a tool are: pydantic in, JSON Schema out."""

@@ -1,0 +1,228 @@
+"""The types that this installation knows: defined in code, stored as rows for pages and other processes."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from pydantic import BaseModel, ValidationError
+
+from entities.catalog.events import COLLECTIONS, EVENTS
+from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
+from entities.models import EntityType
+from shared_state.api import Collection, CollectionSpec, Json
+
+Handler = Callable[[Any, Any], Awaitable[None]]
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+RESERVED = frozenset({"agents", "shared", "admin", "accounts", "static", "live", "api", "new"})
+"""Names whose addresses are pages of the site."""
+
+
+@dataclass(frozen=True)
+class TypeDefinition:
+    """What `define` was told, with the schemas as JSON."""
+
+    name: str
+    handler: Handler
+    place: str
+    description: str = ""
+    state: dict[str, CollectionSpec] = field(default_factory=dict)
+    creation_schema: Json | None = None
+    inbox_schemas: dict[str, Json] = field(default_factory=dict)
+    views: tuple[Json, ...] = ()
+    hidden: bool = False
+    creation_model: type[BaseModel] | None = None
+    inbox_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+
+    def checked_args(self, args: Mapping[str, Any]) -> Any:
+        """Arguments with their defaults. Raises `InvalidInput`, naming the field and the reason."""
+        what = f"arguments of {self.name}"
+        return validated(self.creation_schema, dict(args), what, self.creation_model)
+
+    def checked_message(self, kind: str, payload: Any) -> Any:
+        """A message of a kind with its defaults; one of a kind without a schema as it is."""
+        what = f"message {kind or 'text'}"
+        return validated(self.inbox_schemas.get(kind), payload, what, self.inbox_models.get(kind))
+
+    def as_fields(self) -> dict[str, Any]:
+        """The columns of its row."""
+        return {
+            "description": self.description,
+            "creation_schema": self.creation_schema,
+            "inbox_schemas": self.inbox_schemas,
+            "state_schemas": {name: spec.to_json() for name, spec in self.state.items()},
+            "views": list(self.views),
+            "hidden": self.hidden,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeOptions:
+    """The optional part of a definition; see `Registry.define`."""
+
+    description: str = ""
+    state: Mapping[str, Collection] = field(default_factory=dict)
+    creation_schema: type[BaseModel] | None = None
+    inbox_schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    views: Sequence[Mapping[str, Any]] = ()
+    hidden: bool = False
+
+
+class Registry:
+    """Types by name."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, TypeDefinition] = {}
+        self._aliases: dict[str, str] = {}
+
+    def define(self, name: str, **options: Any) -> Callable[[Handler], Handler]:
+        """Define a type by decorating its handler, `async def handler(ctx, wake)`.
+
+        Options are the fields of `TypeOptions`: `description`, `state` (collections by name),
+        `creation_schema` and `inbox_schemas` (pydantic models), `views` (how to draw its state) and `hidden`
+        (people do not spawn it directly). Raises `TypeAlreadyDefined` and `RegistryError`.
+        """
+        if not _NAME.match(name) or name in RESERVED:
+            raise RegistryError(
+                f"{name!r} cannot be a type's name: lower-case letters, digits and underscores, "
+                f"and none of {', '.join(sorted(RESERVED))}."
+            )
+        try:
+            given = TypeOptions(**options)
+        except TypeError as error:
+            raise RegistryError(
+                f"{name}: {error}".replace("TypeOptions.__init__() got", "define() got")
+            ) from None
+
+        def decorate(handler: Handler) -> Handler:
+            self._add(_definition(name, handler, given))
+            return handler
+
+        return decorate
+
+    def _add(self, found: TypeDefinition) -> None:
+        known = self._types.get(found.name)
+        if known is not None and known.place != found.place:
+            raise TypeAlreadyDefined(
+                f"{found.name!r} is defined at {known.place} and again at {found.place}."
+            )
+        self._types[found.name] = found
+
+    def alias(self, other: str, name: str) -> None:
+        """Let `other` mean the type `name` when it is spawned."""
+        self._aliases[other] = name
+
+    def canonical(self, name: str) -> str:
+        """The name that a type is stored under."""
+        return self._aliases.get(name, name)
+
+    def get(self, name: str) -> TypeDefinition:
+        """A type. Raises `UnknownType`, naming those that there are."""
+        found = self._types.get(self.canonical(name))
+        if found is None:
+            raise UnknownType(
+                f"There is no type {name!r}; there are {', '.join(sorted(self._types)) or 'none'}."
+            )
+        return found
+
+    def all(self) -> list[TypeDefinition]:
+        """Every type, by name."""
+        return [self._types[name] for name in sorted(self._types)]
+
+    def store(self) -> int:
+        """Write the types into their rows; one that changed gets the next revision. Returns how many did."""
+        known = {row.name: row for row in EntityType.objects.all()}
+        changed = 0
+        for found in self._types.values():
+            fields = found.as_fields()
+            row = known.get(found.name)
+            if row is None:
+                EntityType.objects.update_or_create(name=found.name, defaults=fields)
+            elif any(getattr(row, name) != value for name, value in fields.items()):
+                EntityType.objects.filter(name=found.name).update(**fields, revision=row.revision + 1)
+            else:
+                continue
+            changed += 1
+        return changed
+
+
+registry = Registry()
+"""The one that `agents.py` files define into."""
+
+
+def validated(schema: Json | None, value: Any, what: str, model: type[BaseModel] | None = None) -> Any:
+    """A value with its schema's defaults. Raises `InvalidInput`, naming the field and the reason.
+
+    The model that the schema was made from, if it is known here, also judges what JSON Schema cannot say:
+    its own validators, dates, addresses. It changes nothing of the value.
+    """
+    _require_storable(value, what)
+    if schema is None:
+        return value
+    if isinstance(value, Mapping):
+        defaults = {
+            name: rule["default"] for name, rule in schema.get("properties", {}).items() if "default" in rule
+        }
+        value = {**defaults, **value}
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    if error is not None:
+        where = error.json_path.removeprefix("$").removeprefix(".")
+        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {error.message}")
+    if model is not None:
+        _require_fit(model, value, what)
+    return value
+
+
+def _require_fit(model: type[BaseModel], value: Any, what: str) -> None:
+    try:
+        model.model_validate(value)
+    except ValidationError as refused:
+        first = refused.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {said}") from None
+
+
+def _require_storable(value: Any, what: str) -> None:
+    """Raise `InvalidInput` for what is not JSON, or holds a NUL: PostgreSQL keeps no such text."""
+    try:
+        data = orjson.dumps(value)
+    except TypeError as error:
+        raise InvalidInput(f"{what}: not JSON: {error}.") from None
+    if b"\\u0000" in data and _NUL.search(data):
+        raise InvalidInput(f"{what}: a NUL character cannot be stored.")
+
+
+def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefinition:
+    if not inspect.iscoroutinefunction(handler):
+        raise RegistryError(f"{name}: the handler must be `async def`, taking (ctx, wake).")
+    taken = sorted(set(given.state) & set(COLLECTIONS))
+    if taken:
+        raise RegistryError(f"{name}: {', '.join(taken)} is a built-in collection; choose another name.")
+    state = {key: found.spec(key, "state:") for key, found in given.state.items()}
+    types = [spec.type for spec in state.values()]
+    if odd := sorted({each for each in types if each in EVENTS or types.count(each) > 1}):
+        raise RegistryError(
+            f"{name}: {', '.join(odd)} cannot be a collection's event type; it is built in, or there twice."
+        )
+    code = inspect.unwrap(handler).__code__
+    return TypeDefinition(
+        name=name,
+        handler=handler,
+        place=f"{handler.__module__}:{code.co_firstlineno}",
+        description=given.description or (handler.__doc__ or "").strip().partition("\n")[0],
+        state=state,
+        creation_schema=given.creation_schema.model_json_schema() if given.creation_schema else None,
+        inbox_schemas={key: model.model_json_schema() for key, model in given.inbox_schemas.items()},
+        views=tuple(dict(view) for view in given.views),
+        hidden=given.hidden,
+        creation_model=given.creation_schema,
+        inbox_models=dict(given.inbox_schemas),
+    )

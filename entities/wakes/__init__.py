@@ -1,0 +1,1 @@
+"""Reasons to run: asked for, claimed, leased, settled."""

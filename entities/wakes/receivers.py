@@ -1,0 +1,91 @@
+"""From appended events to wakes of those who observe, inside the same transaction.
+
+The lower app never learns who listens: this is connected to its one signal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from entities.catalog.events import COLLECTIONS, EVENTS, LOG_ONLY
+from entities.exceptions import UnknownType
+from entities.models import Entity, Subscription
+from entities.types.registry import registry
+from entities.wakes import wake
+from shared_state.api import Event, Unit, events_appended
+
+_QUIET = (frozenset(EVENTS) | LOG_ONLY) - {"tags"}
+"""Types of an entity's own log that are not changes of its state; without a filter they wake nobody."""
+
+
+def connect() -> None:
+    """Listen. Called once, when the app is ready."""
+    events_appended.connect(wake_observers, dispatch_uid="entities.wakes.receivers.wake_observers")
+
+
+def wake_observers(sender: Any, unit: Unit, events: list[Event], **kwargs: Any) -> None:
+    """Write the wakes that these events cause."""
+    by_stream: dict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.type not in LOG_ONLY:
+            by_stream[event.stream].append(event)
+    if not by_stream:
+        return
+    listening = Subscription.objects.filter(source__in=list(by_stream)).select_related("observer")
+    for subscription in listening.order_by("id"):
+        if subscription.observer.state not in (Entity.State.STOPPED, Entity.State.KILLED):
+            _wake(unit, subscription, by_stream[subscription.source_id])
+
+
+def _wake(unit: Unit, subscription: Subscription, events: list[Event]) -> None:
+    if subscription.kind == Subscription.Kind.RUN_FINISHED:
+        for event in events:
+            if event.type == "run" and event.value["status"] in ("completed", "failed"):
+                wake.request_finished(unit, subscription, _finished(subscription, event))
+        return
+    matching = [event for event in events if _matches(subscription, event)]
+    if matching:
+        names = _names(unit, subscription)
+        wake.request_change(unit, subscription, [_change(event, names) for event in matching])
+
+
+def _finished(subscription: Subscription, event: Event) -> dict[str, Any]:
+    url = subscription.source_url
+    failed = event.value["status"] == "failed"
+    return {
+        "url": url, "type": url.split("/")[1], "run_id": event.key, "run_status": event.value["status"],
+        "error": event.value.get("finish_reason") if failed else None,
+    }  # fmt: skip
+
+
+def _matches(subscription: Subscription, event: Event) -> bool:
+    """Whether a change counts. An entity's own writes never wake it: it knows of them."""
+    if event.origin.writer == f"agent:{subscription.observer.url}":
+        return False
+    if subscription.operations and event.operation not in subscription.operations:
+        return False
+    if subscription.types is None:
+        return event.type not in _QUIET
+    return event.type in subscription.types
+
+
+def _names(unit: Unit, subscription: Subscription) -> dict[str, str]:
+    """What the source's collections are called, by event type: as handlers and conditions call them."""
+    if not subscription.source_url.startswith("/"):
+        schema = unit.stream(subscription.source_id).schema
+        return {spec["type"]: name for name, spec in schema.items()}
+    names = {type: name for name, type in COLLECTIONS.items()}
+    with suppress(UnknownType):
+        own = registry.get(subscription.source_url.split("/")[1]).state
+        names |= {spec.type: name for name, spec in own.items()}
+    return names
+
+
+def _change(event: Event, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "collection": names.get(event.type, event.type.removeprefix("state:")), "kind": event.operation,
+        "key": event.key, "offset": event.offset, "by": event.origin.writer,
+    }  # fmt: skip

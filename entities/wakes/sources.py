@@ -1,0 +1,93 @@
+"""What an entity can observe, and on what condition it wakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from entities.catalog.events import COLLECTIONS
+from entities.exceptions import InvalidInput
+from shared_state.api import CollectionSpec, SharedStateSchema
+
+
+@dataclass(frozen=True)
+class EntitySource:
+    """Another entity."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class DbSource:
+    """A shared state stream."""
+
+    id: str
+    schema: SharedStateSchema | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of its stream."""
+        return f"shared:{self.id}"
+
+
+def entity(url: str) -> EntitySource:
+    """The entity at an address, as a source to observe."""
+    return EntitySource(url)
+
+
+def db(id: str, schema: SharedStateSchema | Mapping[str, Any] | None = None) -> DbSource:
+    """A shared state by id. A schema that disagrees with the stored one is refused when it is observed."""
+    return DbSource(id, SharedStateSchema.of(schema) if schema is not None else None)
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """Wake when a run of the other entity completed or failed."""
+
+    include_response: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """Wake when rows changed.
+
+    `collections` and `ops` narrow it. `debounce` fires that long after the last change, `timeout` fires even
+    if nothing changed; both in seconds, or as a `timedelta`.
+    """
+
+    collections: Sequence[str] | None = None
+    ops: Sequence[str] | None = None
+    debounce: float | timedelta | None = None
+    timeout: float | timedelta | None = None
+
+    def types(self, known: Mapping[str, CollectionSpec]) -> list[str] | None:
+        """The event types behind the collections' names. Raises `InvalidInput` for an unknown name or op."""
+        if odd := set(self.ops or ()) - {"insert", "update", "delete"}:
+            raise InvalidInput(
+                f"Nothing ever changes by {', '.join(sorted(odd))}; ops are insert, update and delete."
+            )
+        if self.collections is None:
+            return None
+        found = {name: spec.type for name, spec in known.items()} | COLLECTIONS
+        unknown = [name for name in self.collections if name not in found]
+        if unknown:
+            raise InvalidInput(
+                f"There is no collection {', '.join(unknown)}; there are {', '.join(sorted(found))}."
+            )
+        return [found[name] for name in self.collections]
+
+
+Condition = RunFinished | Change
+Source = EntitySource | DbSource
+
+
+def milliseconds(value: float | timedelta | None) -> int | None:
+    """Seconds or a `timedelta` as whole milliseconds. Raises `InvalidInput` if negative."""
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0:
+        raise InvalidInput(f"A time of {seconds} s lies in the past; it must be 0 or more.")
+    return round(seconds * 1000)

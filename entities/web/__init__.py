@@ -1,0 +1,1 @@
+"""Pages, forms and live feeds. Never reaches `worker`, `agent` or `patterns`."""

@@ -1,0 +1,202 @@
+"""Views of agents' streams: what sockets are told when events happen. Imported when the app is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+from entities.catalog import partial_text, timeline
+from entities.models import EntityType
+from entities.web import render
+from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed, read
+from shared_state.html import tables
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import open_block
+from shared_state.live.session import Change, Drop, Put, Text, view
+
+_LATEST = 10**15
+"""More milliseconds than any time of ours: subtracting from it sorts the newest first."""
+_LAST = 10**16
+"""More than any offset: subtracting from it sorts the latest first."""
+
+
+@view("timeline")
+def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """An agent's own page."""
+    found: list[Change] = []
+    for event in events:
+        for change in timeline.changes(timeline.of_event(event)):
+            if isinstance(change, timeline.Piece):
+                found.append(Text(change.target, change.text, change.start))
+            elif isinstance(change, timeline.Gone):
+                found.append(Drop(change.target))
+            else:
+                html = render.draw(change, stream.path)
+                found.append(Put(change.id, change.parent, change.order, html, change.insert))
+    return list(_in_blocks(stream, merged(found), events))
+
+
+def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
+    """The same changes; but a piece of text that completes a block draws the whole text anew, as prose."""
+    pieces = [event for event in events if event.type == "text_delta"]
+    keys = {dom_id("textraw", event.value["text_id"]): event.value["text_id"] for event in pieces}
+    finished = {e.key for e in events if e.type == "text" and e.value.get("status") == "completed"}
+    for change in changes:
+        drawn = None
+        if isinstance(change, Text) and "\n" in change.text and (key := keys.get(change.target, "")):
+            # What is finished in these same events is drawn as a whole in a moment.
+            drawn = None if key in finished else _with_new_block(stream, key, change, events[-1].offset)
+        yield drawn or change
+
+
+def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Put | None:
+    """A text up to the end of a piece, unless its last block is the one that it was before the piece.
+
+    What was said before is read again, since a view keeps nothing.
+    """
+    row = committed.row(stream.id, "text", key)
+    if row is None:  # it was taken back, and will be said anew
+        return None
+    said = partial_text.said(read, stream.id, row, until) if piece.start else piece.text
+    before, after = said[: piece.start], said[: piece.start + len(piece.text)]
+    if open_block(before) == open_block(after):
+        return None
+    streaming = replace(timeline.of_row(row), value={**row.value, "status": "streaming"}, created=None)
+    item = timeline.item(streaming, after)
+    return Put(item.id, "", "", render.draw(item, stream.path), insert=False) if item else None
+
+
+def merged(changes: Iterable[Change]) -> Iterator[Change]:
+    """The same changes with adjacent pieces of one text joined: a reader that catches up gets it in one."""
+    waiting: Text | None = None
+    for change in changes:
+        if waiting is not None:
+            if isinstance(change, Text) and _follows(change, waiting):
+                waiting = Text(waiting.target, waiting.text + change.text, waiting.start)
+                continue
+            yield waiting
+            waiting = None
+        if isinstance(change, Text):
+            waiting = change
+        else:
+            yield change
+    if waiting is not None:
+        yield waiting
+
+
+def _follows(text: Text, before: Text) -> bool:
+    return text.target == before.target and text.start == before.start + len(before.text)
+
+
+@view("directory")
+def draw_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The list of an owner's agents, and every dot that shows one of them."""
+    found: list[Change] = []
+    for event in events:
+        if event.type != "agent":
+            continue
+        agent = event.value
+        if event.operation == "delete":
+            found.append(Drop(dom_id("agent", agent["url"])))
+            continue
+        if event.operation == "insert":
+            target = dom_id("agent", agent["url"])
+            order = agent_order(agent, event.offset)
+            found.append(Put(target, container(agent), order, draw_agent(agent, order)))
+        # The row is a shell that keeps the agents below it; only its line changes. It is always sent,
+        # because other pages read the agent's status from it.
+        found.append(Put(dom_id("line", agent["url"]), "", "", draw_line(agent), insert=False))
+    return found
+
+
+def container(agent: Mapping[str, Any]) -> str:
+    """The id of the list that an agent stands in."""
+    return dom_id("kids", agent["parent"]) if agent.get("parent") else "agents-tree"
+
+
+def agent_order(agent: Mapping[str, Any], place: int) -> str:
+    """Roots: the newest first. Children: in the order in which they were made.
+
+    Agents that one transaction makes share its time. `place`, the offset of an agent's entry in its owner's
+    directory, tells which came first; time goes before it because a family may have several owners.
+    """
+    born = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
+    if not agent.get("parent"):
+        born, place = _LATEST - born, _LAST - place
+    return f"{born:015d}_{place:016d}_{agent['url']}"
+
+
+def draw_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:
+    """The row of an agent, with those below it."""
+    context = {"agent": agent, "order": order, "kids": kids or ""}
+    return render_to_string("entities/agent_row.html", context)
+
+
+def draw_line(agent: Mapping[str, Any]) -> SafeString:
+    """The changing part of an agent's row."""
+    return render_to_string("entities/agent_line.html", {"agent": agent})
+
+
+def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
+    """Agents, as `pages.listed` gives them, as a tree; one whose parent is not there stands at the top."""
+    by_parent: dict[str, list[Mapping[str, Any]]] = {}
+    known = {agent["url"]: agent for agent in agents}
+    for agent in known.values():
+        parent = agent.get("parent")
+        by_parent.setdefault(str(parent) if parent in known else "", []).append(agent)
+
+    def level(parent: str) -> SafeString:
+        found = [(agent_order(agent, agent["place"]), agent) for agent in by_parent.get(parent, ())]
+        ordered = sorted(found, key=lambda each: each[0])
+        rows = [draw_agent(agent, order, level(agent["url"])) for order, agent in ordered]
+        return mark_safe("".join(rows))  # noqa: S308  rendered by templates
+
+    return level("")
+
+
+def draw_found(agents: Iterable[Mapping[str, Any]]) -> SafeString:
+    """Agents as a flat list, in the order given: the result of a search."""
+    rows = [draw_agent(agent, agent_order(agent, agent["place"])) for agent in agents]
+    return mark_safe("".join(rows))  # noqa: S308  rendered by templates
+
+
+@view("events")
+def draw_events(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The raw log, newest first."""
+    return [
+        Put(dom_id("event", event.offset), "events", event_order(event), draw_event(stream.path, event))
+        for event in events
+    ]
+
+
+def event_order(event: Event) -> str:
+    """The newest first."""
+    return f"{_LAST - event.offset:016d}"
+
+
+def draw_event(agent: str, event: Event) -> SafeString:
+    """One event of the raw log."""
+    context = {
+        "agent": agent,
+        "event": event,
+        "order": event_order(event),
+        "id": dom_id("event", event.offset),
+    }
+    return render_to_string("entities/event.html", context)
+
+
+@view("state")
+def draw_state(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The tables of an agent's own state."""
+    return tables.changes(state_specs(stream.path), events)
+
+
+def state_specs(url: str) -> dict[str, CollectionSpec]:
+    """The state collections of an agent's type, by name."""
+    stored = EntityType.objects.filter(name=url.split("/")[1]).values_list("state_schemas", flat=True).first()
+    return collections(stored or {})

@@ -1,0 +1,238 @@
+"""What surrounds a board on an agent's page: topic, phase, ruling, who takes part, what is being written.
+
+The board itself shows a shared state (`shared_state.html.boards`). This part follows agents' own
+logs: the host's, for its status row and its children, and each participant's, for arguments that are still
+being written.
+Nothing here knows debates: a type declares a view hint, see `StatusHint`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from entities.catalog.timeline import order_of
+from entities.models import EntityType
+from shared_state.api import CollectionSpec, Event, Json, Row, StreamInfo, collections, format_offset
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import render as render_markdown
+from shared_state.live.session import Change, Drop, Put, Text, view
+
+WRITES = "write_"
+"""Tools that write into a shared collection are named so; the rest of the name is the collection's."""
+WRITING = frozenset({"started", "args_complete", "executing"})
+BEGINNING = format_offset(0)
+_CITED = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?:\s*,\s*[A-Za-z0-9][A-Za-z0-9_.-]{0,63})*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusHint:
+    """Which row of the host's state says where things stand, and the names of its fields."""
+
+    type: str
+    key: str
+    topic: str
+    phase: str
+    ruling: str
+    winner: str
+    cites: str
+    phases: tuple[str, ...]
+    sides: tuple[str, ...]
+
+    @classmethod
+    def of(cls, hint: Mapping[str, Any], specs: Mapping[str, CollectionSpec]) -> StatusHint | None:
+        """The hint's `status` part, if its collection exists."""
+        status = hint.get("status") or {}
+        spec = specs.get(str(status.get("collection", "")))
+        if spec is None:
+            return None
+        parts = ("topic", "phase", "ruling", "winner", "cites")
+        names = {part: str(status.get(part, part)) for part in parts}
+        return cls(
+            type=spec.type,
+            key=str(status.get("key", "current")),
+            phases=tuple(str(phase) for phase in status.get("phases") or ()),
+            sides=tuple(str(side) for side in hint.get("column_values") or ()),
+            **names,
+        )
+
+
+def hints(type_name: str) -> list[tuple[Json, StatusHint | None]]:
+    """The boards that a type declares, each with its status row. One query."""
+    found = EntityType.objects.filter(name=type_name).values_list("views", "state_schemas").first()
+    if found is None:
+        return []
+    views, schemas = found
+    specs = collections(schemas)
+    return [(hint, StatusHint.of(hint, specs)) for hint in views if hint.get("kind") == "board"]
+
+
+@view("stage")
+def draw_stage(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The host's status and children, and the drafts of whoever writes."""
+    found: list[Change] = []
+    for event in events:
+        if event.type.startswith("state:"):
+            found += _status(stream, event)
+        elif event.type == "manifest":
+            found += _manifest(stream, event)
+        elif event.type == "tool_call":
+            found += _draft(stream, event)
+        elif event.type == "tool_call_delta":
+            target = dom_id("draftraw", stream.path, event.value["tool_call_id"])
+            found.append(Text(target, event.value["delta"], event.value.get("start", 0)))
+    return found
+
+
+def _status(stream: StreamInfo, event: Event) -> list[Change]:
+    found: list[Change] = []
+    value = {} if event.operation == "delete" else event.value
+    for number, (_, hint) in enumerate(hints(stream.path.split("/")[1])):
+        if hint is None or (hint.type, hint.key) != (event.type, event.key):
+            continue
+        for part, draw in (("topic", draw_topic), ("phase", draw_phase), ("ruling", draw_ruling)):
+            target = dom_id(part, stream.path, number)
+            found.append(Put(target, "", "", draw(target, hint, value), insert=False))
+    return found
+
+
+def draw_topic(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+    """What it is about."""
+    return render_to_string("entities/board/topic.html", {"id": target, "topic": value.get(hint.topic) or ""})
+
+
+def draw_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+    """The phases, with the present one marked."""
+    now = str(value.get(hint.phase) or (hint.phases[0] if hint.phases else ""))
+    at = hint.phases.index(now) if now in hint.phases else -1
+    phases = [
+        {"name": name, "state": "now" if n == at else "past" if n < at else "to-come"}
+        for n, name in enumerate(hint.phases)
+    ]
+    context = {"id": target, "phases": phases, "now": now, "over": at == len(hint.phases) - 1}
+    return render_to_string("entities/board/phase.html", context)
+
+
+def draw_ruling(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+    """What came of it; the cards that it cites are links."""
+    text = str(value.get(hint.ruling) or "")
+    html = mark_safe(cited(render_markdown(text))) if text else ""  # noqa: S308  sanitised, then only links added
+    winner, cites = str(value.get(hint.winner) or ""), value.get(hint.cites)
+    keys = [str(key) for key in cites] if isinstance(cites, list) else []
+    context = {
+        "id": target,
+        "ruling": html,
+        "winner": winner,
+        "side": hint.sides.index(winner) + 1 if winner in hint.sides else 0,
+        "cites": [{"key": key, "id": dom_id("card", key)} for key in keys],
+    }
+    return render_to_string("entities/board/ruling.html", context)
+
+
+def cited(html: str) -> str:
+    """Sanitised HTML with `[a1]` and `[a1, a2]` as links to those cards; code is left alone.
+
+    >>> cited("<p>See [a1].</p>")
+    '<p>See <a class="cite" href="#card-a1">a1</a>.</p>'
+    """
+    parts = re.split(r"(<pre>.*?</pre>|<code.*?</code>|<a .*?</a>|<[^>]*>)", html, flags=re.DOTALL)
+    # What was split at stands at odd places: tags, and whole elements that stay as they are.
+    return "".join(part if n % 2 else _CITED.sub(_links, part) for n, part in enumerate(parts))
+
+
+def _links(found: re.Match[str]) -> str:
+    keys = [key.strip() for key in found[1].split(",")]
+    return " ".join(f'<a class="cite" href="#{dom_id("card", key)}">{escape(key)}</a>' for key in keys)
+
+
+def shared_id(hint: Mapping[str, Any], url: str) -> str:
+    """The id of the shared state that a hint shows, for the agent at `url`."""
+    return str(hint.get("shared", "")).replace("{url}", url)
+
+
+def draw_feed(agent: str, shared: str = "", after: str = BEGINNING) -> SafeString:
+    """What makes the page follow the shared state; empty until that is made."""
+    context = {"id": dom_id("boardfeed", agent), "shared": shared, "after": after}
+    return render_to_string("entities/board/feed.html", context)
+
+
+def _manifest(stream: StreamInfo, event: Event) -> list[Change]:
+    if event.value.get("kind") == "child":
+        return _participant(stream, event)
+    made = event.value.get("id") if event.value.get("kind") == "shared-state" else None
+    if not made or event.operation == "delete":
+        return []
+    wanted = {shared_id(hint, stream.path) for hint, _ in hints(stream.path.split("/")[1])}
+    html = draw_feed(stream.path, made)
+    return [Put(dom_id("boardfeed", stream.path), "", "", html, insert=False)] if made in wanted else []
+
+
+def _participant(stream: StreamInfo, event: Event) -> list[Change]:
+    target = dom_id("participant", event.value["url"])
+    if event.operation == "delete":
+        return [Drop(target)]
+    inserted = event.operation == "insert"
+    order = order_of(event.offset if inserted else None)
+    html = draw_participant(event.value["url"], order)
+    return [Put(target, dom_id("participants", stream.path), order, html, inserted)]
+
+
+def draw_participant(
+    url: str, order: str, *, status: str = "", title: str = "", after: str = BEGINNING
+) -> SafeString:
+    """One who takes part; the page follows its log from `after` on, to see it write."""
+    context = {
+        "id": dom_id("participant", url),
+        "order": order,
+        "url": url,
+        "status": status,
+        "title": title or url.removeprefix("/"),
+        "after": after,
+    }
+    return render_to_string("entities/board/participant.html", context)
+
+
+def _draft(stream: StreamInfo, event: Event) -> list[Change]:
+    if not str(event.value.get("tool_name", "")).startswith(WRITES):
+        return []
+    target = dom_id("draft", stream.path, event.key)
+    if event.operation == "delete" or event.value["status"] not in WRITING:
+        return [Drop(target)]
+    inserted = event.operation == "insert"
+    if not inserted and event.value.get("args") is None:
+        return []
+    order = order_of(event.offset if inserted else None)
+    return [Put(target, "drafts", order, draw_draft(stream.path, event.key, event.value, order), inserted)]
+
+
+def draw_draft(agent: str, key: str, value: Mapping[str, Any], order: str, raw: str = "") -> SafeString:
+    """A card that is being written: the script reads its text out of the JSON, finished or not."""
+    if value.get("args") is not None:
+        raw = orjson.dumps(value["args"]).decode()
+    context = {
+        "id": dom_id("draft", agent, key),
+        "raw_id": dom_id("draftraw", agent, key),
+        "raw": raw,
+        "agent": agent,
+        "order": order,
+        "collection": str(value["tool_name"]).removeprefix(WRITES),
+        "tool": dom_id("tool", key),
+    }
+    return render_to_string("entities/board/draft.html", context)
+
+
+def draw_drafts(agent: str, rows: Iterable[Row], raws: Mapping[tuple[str, str], str]) -> SafeString:
+    """What an agent is writing now: its unfinished calls of writing tools."""
+    drawn = [
+        draw_draft(agent, row.key, row.value, order_of(row.created), raws.get(("tool_call", row.key), ""))
+        for row in rows
+        if row.value.get("status") in WRITING and str(row.value.get("tool_name", "")).startswith(WRITES)
+    ]
+    return mark_safe("".join(drawn))  # noqa: S308  rendered by templates

@@ -1,0 +1,313 @@
+"""Pages about agents. Who may see what is decided by `shared_state.core.access`, as everywhere."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from entities import api
+from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.models import Entity, EntityType
+from entities.web import live, queries
+from entities.web.board_page import board_page
+from entities.web.forms import ChatForm, NewAgentForm
+from shared_state.api import (
+    Principal,
+    count_rows,
+    format_offset,
+    may,
+    principal_of,
+    read,
+    read_newest,
+    row,
+    visible,
+    window,
+)
+from shared_state.html import tables
+from shared_state.models import Stream
+
+EVENTS_PAGE = 100
+STATE_ROWS = 500
+CHAT_TYPE = "assistant"
+EXAMPLES = (
+    "Debate: should cities ban private cars?",
+    "Ask a worker to list what makes a good question",
+    "What happens if I pull the plug?",
+)
+"""What the composer of the home page offers to somebody who does not know what to write."""
+
+View = Callable[..., HttpResponse]
+
+
+def agent_view(view: Callable[Concatenate[HttpRequest, Principal, Entity, ...], HttpResponse]) -> View:
+    """A view of one agent: signed in, and the agent is there and may be read; else 404."""
+
+    @login_required
+    @wraps(view)
+    def inner(request: HttpRequest, type: str, slug: str, **more: Any) -> HttpResponse:
+        principal = principal_of(request.user)
+        try:
+            agent = api.get_entity(principal, f"/{type}/{slug}")
+        except api.EntityNotFound as error:
+            raise Http404(str(error)) from None
+        return view(request, principal, agent, **more)
+
+    return inner
+
+
+# -- many agents
+
+
+@login_required
+@require_GET
+def agents(request: HttpRequest) -> HttpResponse:
+    """The list of agents, as a tree or as the result of a search."""
+    principal = principal_of(request.user)
+    words = request.GET.get("q", "").strip()
+    before = _whole(request.GET.get("before"))
+    listing = queries.search(principal, words) if words else queries.families(principal, before)
+    tree = live.draw_found(listing.agents) if words else live.draw_tree(listing.agents)
+    form = ChatForm(initial={"key": _new_key()})
+    context = _list_frame(listing, form) | {"tree": tree, "words": words, "older": bool(before)}
+    partial = request.headers.get("HX-Target") == "agents-region"
+    return render(request, "entities/agents_region.html" if partial else "entities/agents.html", context)
+
+
+@login_required
+@require_GET
+def statuses(request: HttpRequest) -> JsonResponse:
+    """Agents as they are now, for a page whose news are overdue."""
+    found = queries.statuses(principal_of(request.user), request.GET.getlist("url"))
+    return JsonResponse({"agents": {agent["url"]: agent for agent in found}})
+
+
+@login_required
+@require_POST
+def chat(request: HttpRequest) -> HttpResponse:
+    """Make an assistant with a first message. The form's key is its id: sent twice, it is made once."""
+    principal = principal_of(request.user)
+    form = ChatForm(request.POST)
+    if form.is_valid():
+        slug, message = form.cleaned_data["key"], form.cleaned_data["message"]
+        try:
+            agent = api.spawn_now(principal, api.NewEntity(CHAT_TYPE, slug, message=message))
+        except api.EntityExists:
+            return redirect("agent", CHAT_TYPE, slug)
+        except api.EntitiesError as error:
+            form.add_error("message", str(error))
+        else:
+            return redirect("agent", agent.type, agent.slug)
+    listing = queries.families(principal)
+    context = _list_frame(listing, form) | {"tree": live.draw_tree(listing.agents)}
+    return render(request, "entities/agents.html", context, status=400)
+
+
+@login_required
+@require_GET
+def new(request: HttpRequest) -> HttpResponse:
+    """The types that a new agent can be of."""
+    types = EntityType.objects.filter(hidden=False)
+    return render(request, "entities/new.html", {"types": types, "section": "agents"})
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
+    """The form for a new agent of a type, and its making."""
+    principal = principal_of(request.user)
+    found = EntityType.objects.filter(name=type, hidden=False).first()
+    if found is None:
+        raise Http404(f"There is no type {type!r}.")
+    form = NewAgentForm(found, request.POST or None, initial={"id": _new_key()})
+    if request.method == "POST" and form.is_valid():
+        wanted = api.NewEntity(
+            type, form.cleaned_data["id"], args=form.arguments, message=form.cleaned_data["message"] or None
+        )
+        try:
+            agent = api.spawn_now(principal, wanted)
+        except api.EntityExists as error:
+            form.add_error("id", str(error))
+        except api.EntitiesError as error:
+            form.blame(str(error))
+        else:
+            return redirect("agent", agent.type, agent.slug)
+    context = {"type": found, "form": form, "section": "agents"}
+    return render(request, "entities/new_of_type.html", context, status=400 if form.errors else 200)
+
+
+# -- one agent
+
+
+@require_http_methods(["GET", "POST"])
+@agent_view
+def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """The timeline. A message may be sent here without a script, too."""
+    problem = _send(request, principal, agent) if request.method == "POST" else ""
+    if request.method == "POST" and not problem:
+        return redirect("agent", agent.type, agent.slug)
+    found = queries.newest(agent.stream_id)
+    context = _frame(principal, agent, "timeline")
+    context |= {
+        "window": found,
+        "timeline": queries.draw_window(agent, found, context["family"].agents),
+        "cursor": format_offset(agent.stream.head),
+        "problem": problem,
+    }
+    return render(request, "entities/timeline.html", context, status=400 if problem else 200)
+
+
+@require_GET
+@agent_view
+def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """Earlier rows of the timeline, as changes to the page."""
+    before = _whole(request.GET.get("before")) or 0
+    puts, further = queries.earlier(agent, before, request.GET.get("until", ""))
+    return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
+
+
+@require_GET
+@agent_view
+def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """The body of a tool card, for one that is too long to be sent along."""
+    found = row(agent.stream_id, "tool_call", request.GET.get("key", ""))
+    if found is None:
+        raise Http404("There is no such tool call.")
+    return render(request, "entities/items/tool_body.html", {"item": found.value, "raw": ""})
+
+
+@require_GET
+@agent_view
+def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """The agent's own collections as tables."""
+    specs = live.state_specs(agent.url)
+    cursor = format_offset(agent.stream.head)
+    found = (
+        window(agent.stream_id, limit=STATE_ROWS, types=[spec.type for spec in specs.values()])
+        if specs
+        else []
+    )
+    olds = tables.replaced(agent.stream_id, found)
+    counts = count_rows(agent.stream_id)
+    shown = [tables.table_of(spec, found, olds, counts.get(spec.type, 0)) for spec in specs.values()]
+    builtin = [
+        {"name": name, "type": type, "count": counts[type]}
+        for name, type in COLLECTIONS.items()
+        if counts.get(type)
+    ]
+    context = _frame(principal, agent, "state") | {"tables": shown, "builtin": builtin, "cursor": cursor}
+    return render(request, "entities/state.html", context)
+
+
+@require_GET
+@agent_view
+def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """The raw log, newest first."""
+    cursor = format_offset(agent.stream.head)
+    counts = count_rows(agent.stream_id)
+    types = sorted({*counts, *LOG_ONLY})
+    wanted = request.GET.get("type", "")
+    chosen = [wanted] if wanted in types else None if wanted == "all" else sorted(set(types) - LOG_ONLY)
+    found = read_newest(agent.stream_id, _whole(request.GET.get("before")), EVENTS_PAGE + 1, chosen)
+    context = {
+        "agent": agent,
+        "events": [live.draw_event(agent.url, event) for event in found[:EVENTS_PAGE]],
+        "before": found[EVENTS_PAGE - 1].offset if len(found) > EVENTS_PAGE else None,
+        "type": wanted,
+    }
+    if request.headers.get("HX-Target", "").startswith("events-more"):
+        return render(request, "entities/events_page.html", context)
+    context |= _frame(principal, agent, "events") | {
+        "types": types,
+        "cursor": cursor,
+        "hidden": sorted(LOG_ONLY),
+    }
+    return render(request, "entities/events.html", context)
+
+
+@require_GET
+@agent_view
+def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int) -> HttpResponse:
+    """One event in full."""
+    found = read(agent.stream_id, offset - 1, 1)
+    if not found or found[0].offset != offset:
+        raise Http404("There is no such event.")
+    return render(request, "entities/event_body.html", {"wire": found[0].wire()})
+
+
+@require_GET
+@agent_view
+def board(request: HttpRequest, principal: Principal, agent: Entity, number: int) -> HttpResponse:
+    """A board that the agent's type declares."""
+    context = _frame(principal, agent, f"board-{number}")
+    page = board_page(principal, agent, number, context["family"].agents)
+    if page is None:
+        raise Http404("This type of agent has no such board.")
+    return render(request, "entities/board.html", context | {"page": page})
+
+
+# -- parts
+
+
+def _send(request: HttpRequest, principal: Principal, agent: Entity) -> str:
+    """Deliver the form's message, or say why not."""
+    try:
+        api.deliver_now(
+            principal,
+            agent.url,
+            request.POST.get("message", "").strip(),
+            key=request.POST.get("key", "")[:200],
+        )
+    except (api.EntitiesError, api.AccessDenied) as error:
+        return str(error)
+    return ""
+
+
+def _list_frame(listing: queries.Listing, form: ChatForm) -> dict[str, Any]:
+    """What the list of agents shows around the tree."""
+    return {"listing": listing, "chat": form, "examples": EXAMPLES, "section": "agents"}
+
+
+def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
+    """What every page of an agent shows around its tab."""
+    family = queries.family(principal, agent)
+    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
+    boards = [
+        {"number": n, "tab": f"board-{n}", "title": hint.get("title") or "Board"}
+        for n, hint in enumerate(_boards(views))
+    ]
+    root = agent.stream.root_id or agent.stream_id
+    shared = visible(principal, Stream.objects.filter(kind=Stream.Kind.SHARED, root=root)).order_by("id")
+    me = next((each for each in family.agents if each["url"] == agent.url), None)
+    return {
+        "agent": agent,
+        "section": "agents",
+        "me": me or {"url": agent.url, "status": agent.status},
+        "tab": tab,
+        "boards": boards,
+        "family": family,
+        "tree": live.draw_tree(family.agents),
+        "shared_ids": [path.removeprefix("shared:") for path in shared.values_list("path", flat=True)[:20]],
+        "may_write": may(principal, "write", agent.stream),
+        "may_signal": may(principal, "signal", agent.stream),
+        "over": agent.state in (Entity.State.STOPPED, Entity.State.KILLED),
+        "key": _new_key(),
+    }
+
+
+def _boards(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [hint for hint in views if hint.get("kind") == "board"]
+
+
+def _new_key() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 17 else None

@@ -1,0 +1,1 @@
+"""The background consumer that executes wakes. Never imported by `web`."""

@@ -1,0 +1,241 @@
+"""One wake, from lease to rest, as named steps over one record.
+
+Each step leaves a state from which another process can go on: the wake is claimed before, and settled, put
+off, parked or handed back after; in between only the log changes, under the lease's epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from entities.agent import prompt, run_state
+from entities.agent.loop import run_agent
+from entities.agent.model import ModelError
+from entities.catalog import log
+from entities.catalog.sanitize import MAX_COMPLAINT
+from entities.conf import conf
+from entities.context import HandlerContext, Session, Setup, WakeEvent
+from entities.exceptions import EntitiesError, RunAborted, RunFailed, WorkerDied
+from entities.models import Wake
+from entities.types.registry import TypeDefinition, registry
+from entities.wakes import wake
+from entities.wakes.wake import Claimed
+from shared_state.api import Event, NewEvent, Origin, Row, StaleEpoch, Unit, in_thread, read, row_of, submit
+from shared_state.models import RowRecord
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass
+class Execution:
+    """What is known of a wake while it runs."""
+
+    claimed: Claimed
+    session: Session
+    context: HandlerContext | None = None
+    definition: TypeDefinition | None = None
+    interrupted: bool = False
+    _begun: bool = False
+
+    @property
+    def url(self) -> str:
+        """The entity's address."""
+        return self.claimed.entity.url
+
+    def interrupt(self) -> bool:
+        """Mark that the run is to end as stopped, not to be handed on.
+
+        Returns whether its task is to be cancelled for that: once, and not before it began.
+        """
+        first, self.interrupted = not self.interrupted, True
+        if self.context is not None:
+            self.context.signal.set()
+        return first and self._begun
+
+    def begin(self) -> None:
+        """From now on cancelling the task settles the wake, or gives it back."""
+        self._begun = True
+
+
+def prepare(claimed: Claimed) -> Execution:
+    """The record for a claimed wake."""
+    return Execution(claimed, Session(claimed))
+
+
+async def execute(execution: Execution) -> None:
+    """Run a wake to its end. Never raises but for cancellation, after which the wake was handed back."""
+    execution.begin()
+    try:
+        await _build(execution)
+        await _call(execution)
+        await _close_orphans(execution, "handler_ended", "The handler ended before its run did.")
+        await _settle(execution)
+    except (RunFailed, RunAborted) as error:
+        logger.info("run_ended", entity=execution.url, reason=str(error))
+        await _quietly(_ended, execution)
+    except StaleEpoch:
+        logger.warning("lease_lost", entity=execution.url)  # somebody else runs it; leave everything to them
+    except asyncio.CancelledError:
+        await _stopped(execution)
+        raise
+    except ModelError as error:
+        await _put_off(execution, f"{error.code}: {error}", error.retry_after or 0.0)
+    except Exception as error:
+        logger.exception("handler_failed", entity=execution.url)
+        await _put_off(execution, f"{type(error).__name__}: {error}")
+
+
+async def _build(execution: Execution) -> None:
+    """Find the handler and make its context. Raises `RunAborted`, `UnknownType`, `WorkerDied`."""
+    entity = execution.claimed.entity
+    if execution.claimed.wake.attempts > conf.max_deaths:
+        raise WorkerDied(f"Its worker died {execution.claimed.wake.attempts - 1} times while running it.")
+    execution.definition = registry.get(entity.type)
+    event, events, first, resuming = await in_thread(_load, execution.claimed)
+    setup = Setup(execution.definition, run_agent, events, first, resuming)
+    execution.context = HandlerContext(execution.session, event, setup)
+    if execution.interrupted:
+        execution.context.signal.set()
+        raise RunAborted
+
+
+def _load(claimed: Claimed) -> tuple[WakeEvent, list[Event], bool, bool]:
+    found, stream = claimed.wake, claimed.entity.stream_id
+    # Between a message and its wake the log may have grown by a whole run; that is nothing new.
+    types = ["inbox"] if found.reason == Wake.Reason.INBOX else None
+    log_of_wake = read(stream, after=max(0, found.from_offset - 1), limit=10_000, types=types)
+    events = [
+        event for event in log_of_wake
+        if event.offset < found.to_offset and (types is None or event.operation == "insert")
+    ]  # fmt: skip
+    set_up = RowRecord.objects.filter(stream=stream, type="manifest").exclude(wake=claimed.key)
+    return (
+        _wake_event(found, events),
+        events,
+        not set_up.exists(),
+        not claimed.first and bool(_runs_of(claimed)),
+    )
+
+
+def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:
+    if found.reason == Wake.Reason.INBOX:
+        messages = [event.value for event in events if event.type == "inbox"]
+        payload: Any = messages[-1]["payload"] if messages else None
+        source = str(messages[-1]["from"]) if messages else found.source
+        summary = f"{len(messages)} message{'s' if len(messages) != 1 else ''}"
+        return WakeEvent(source, "inbox", found.from_offset, found.to_offset, payload, summary)
+    payload = {
+        "timestamp": log.iso(found.created_at), "source": found.source, "timeout": False, "changes": [],
+        "finished_child": None, "other_children": [], **found.payload,
+    }  # fmt: skip
+    summary = prompt.describe_wake(payload).partition("\n")[0].strip("[]")
+    return WakeEvent(found.source, "wake", found.from_offset, found.to_offset, payload, summary)
+
+
+async def _call(execution: Execution) -> None:
+    """The handler itself."""
+    if execution.context is None or execution.definition is None:
+        raise EntitiesError("The execution was not built.")
+    await execution.definition.handler(execution.context, execution.context.wake)
+
+
+async def _close_orphans(execution: Execution, code: str, message: str) -> None:
+    """No run may be left open by a wake that is over: the page would show it running for ever."""
+    runs = await in_thread(_runs_of, execution.claimed)
+    for key in (row.key for row in runs if row.value["status"] == "started"):
+        events = await in_thread(_closing, execution, key, code, message)
+        await execution.session.append(events, key)
+
+
+def _closing(execution: Execution, key: str, code: str, message: str) -> list[NewEvent]:
+    stream = execution.session.stream
+    data = run_state.load(stream, key, [])
+    return run_state.closing(stream, data, code, message, log.iso(timezone.now()))
+
+
+def _runs_of(claimed: Claimed) -> list[Row]:
+    since = RowRecord.objects.filter(stream=claimed.entity.stream_id, created__gte=claimed.wake.from_offset)
+    found = since.filter(type="run", key__startswith=f"{claimed.wake.number}.")
+    return [row_of(record) for record in found]
+
+
+async def _settle(execution: Execution) -> None:
+    await _unit(execution, lambda unit: wake.settle(unit, execution.claimed))
+
+
+async def _put_off(execution: Execution, message: str, not_before: float = 0.0) -> None:
+    """Again later; or, after the last attempt, parked, and its run ended as failed in the same unit."""
+    claimed = execution.claimed
+    try:
+        last_words = []
+        if claimed.wake.attempts >= conf.max_attempts:
+            last_words = await in_thread(_last_words, execution, message)
+
+        def put_off(unit: Unit) -> datetime | None:
+            for run, events in last_words:
+                unit.append(execution.session.stream, events, origin=replace(unit.origin, run=run))
+            return wake.fail(unit, claimed, message, not_before=not_before)
+
+        due = await _unit(execution, put_off)
+    except StaleEpoch:
+        logger.warning("lease_lost", entity=execution.url)
+        return
+    if due is None:
+        logger.error("wake_parked", entity=execution.url, error=message[:MAX_COMPLAINT])
+
+
+def _last_words(execution: Execution, message: str) -> list[tuple[str, list[NewEvent]]]:
+    """By run, what ends it as failed; a handler that failed before it had one gets one to say so.
+
+    A parent that waits for a run to finish hears of it by this.
+    """
+    runs = _runs_of(execution.claimed)
+    if runs:
+        return [
+            (row.key, _closing(execution, row.key, run_state.GIVEN_UP, message))
+            for row in runs
+            if row.value["status"] == "started"
+        ]
+    key, now = f"{execution.claimed.wake.number}.0", log.iso(timezone.now())
+    run = {
+        "status": "failed", "finish_reason": run_state.GIVEN_UP, "wake": execution.claimed.key,
+        "started_at": now, "ended_at": now,
+    }  # fmt: skip
+    return [(key, [log.new("run", key, run)])]
+
+
+async def _stopped(execution: Execution) -> None:
+    """A signal, or the worker stops: settle the wake, or give it back."""
+    await _quietly(_ended if execution.interrupted else _hand_back, execution)
+
+
+async def _ended(execution: Execution) -> None:
+    """The run is over though the handler did not come to its end: nothing is left open, the wake is done."""
+    if execution.interrupted:
+        await _close_orphans(execution, "aborted", "Stopped.")
+    else:
+        await _close_orphans(execution, "handler_ended", "The handler ended before its run did.")
+    await _settle(execution)
+
+
+async def _hand_back(execution: Execution) -> None:
+    await _unit(execution, lambda unit: wake.hand_back(unit, execution.claimed))
+
+
+async def _quietly(step: Any, execution: Execution) -> None:
+    """A last step that a lost lease makes unnecessary."""
+    try:
+        await step(execution)
+    except StaleEpoch:
+        logger.info("lease_lost", entity=execution.url)
+
+
+async def _unit(execution: Execution, run: Any) -> Any:
+    origin = Origin(execution.session.writer, execution.claimed.key)
+    return await submit(run, origin=origin, fence=execution.claimed.fence)

@@ -1,0 +1,1 @@
+"""Values, schemas, access and threads: what every other room stands on."""

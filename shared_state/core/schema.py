@@ -1,0 +1,229 @@
+"""Collections and schemas: pydantic in, JSON Schema stored, rows validated against what is stored.
+
+A schema travels as JSON (in a stream's row, in a child's arguments), so validation never needs the Python
+class that it came from: the parent, its children and the page all see the same rules.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError as BadSchema
+from jsonschema.exceptions import best_match
+from pydantic import BaseModel
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from shared_state.core.types import Json
+from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
+
+_PARTS: Mapping[str, type | tuple[type, ...]] = {
+    "primary_key": str, "schema": Mapping, "operations": (list, tuple), "externally_writable": bool,
+    "view": Mapping,
+}  # fmt: skip
+_OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
+_KEY_LENGTH = 255
+_RULES = {"type": "event type", "primary_key": "primary key", "json_schema": "schema of its rows"}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a type or a shared state declares: rows by primary key.
+
+    `model` gives the rows' fields; without one rows are untyped JSON objects. `type` is the event type in the
+    log (by default `state:<name>` for an entity's own). `operations` are what people and programs outside may
+    do if the collection is `externally_writable`. `view` is a hint how to draw it.
+    """
+
+    model: type[BaseModel] | None = None
+    type: str | None = None
+    primary_key: str = "key"
+    externally_writable: bool = False
+    operations: tuple[str, ...] = ("insert",)
+    view: Mapping[str, Any] | None = None
+
+    def spec(self, name: str, prefix: str) -> CollectionSpec:
+        """The stored form. `prefix` makes the default event type."""
+        json_schema = self.model.model_json_schema() if self.model else None
+        if json_schema is not None and self.primary_key not in _fields(json_schema):
+            raise SchemaError(
+                f"{name}: {self.model.__name__ if self.model else ''} has no field {self.primary_key!r}, "
+                "which is to be its primary key."
+            )
+        return CollectionSpec(
+            name, self.type or f"{prefix}{name}", self.primary_key, json_schema,
+            self.operations, self.externally_writable, dict(self.view or {}),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CollectionSpec:
+    """A collection as a stream stores it."""
+
+    name: str
+    type: str
+    primary_key: str = "key"
+    json_schema: Json | None = None
+    operations: tuple[str, ...] = ("insert",)
+    externally_writable: bool = False
+    view: Json = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """The JSON that is stored and sent."""
+        return {
+            "type": self.type, "primary_key": self.primary_key, "schema": self.json_schema,
+            "operations": list(self.operations), "externally_writable": self.externally_writable,
+            "view": self.view,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, name: str, value: Mapping[str, Any]) -> CollectionSpec:
+        """Read what `to_json` wrote. Raises `SchemaError`."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
+            raise SchemaError(
+                f"Collection {name!r} needs an object with at least a type, not {value!r:.300}."
+            )
+        found = {part: value.get(part) for part in _PARTS}
+        for part, kind in _PARTS.items():
+            if found[part] is not None and not isinstance(found[part], kind):
+                raise SchemaError(f"Collection {name!r}: its {part} cannot be {found[part]!r:.300}.")
+        operations = found["operations"] or ("insert",)
+        if strangers := [each for each in operations if each not in _OPERATIONS]:
+            raise SchemaError(f"Collection {name!r}: there is no operation {strangers[0]!r:.300}.")
+        _validator(_text(found["schema"]))
+        return cls(
+            name, value["type"], found["primary_key"] or "key", found["schema"],
+            tuple(operations), bool(found["externally_writable"]), dict(found["view"] or {}),
+        )  # fmt: skip
+
+    def key_of(self, row: Mapping[str, Any]) -> str:
+        """The row's primary key as the log has it. Raises `InvalidRow` if it has none."""
+        key = row.get(self.primary_key)
+        usable = isinstance(key, str | int) and not isinstance(key, bool) and "\x00" not in str(key)
+        if not usable or not 0 < len(str(key)) <= _KEY_LENGTH:
+            raise InvalidRow(
+                f"{self.name}, {self.primary_key}: a key is a whole number or a text of 1 to {_KEY_LENGTH} "
+                f"characters, not {key!r:.300}."
+            )
+        return str(key)
+
+    def valid(self, row: Mapping[str, Any] | BaseModel) -> Json:
+        """The row with defaults filled in. Raises `InvalidRow`, naming the field and the reason."""
+        # The schema names fields as JSON does: by their aliases.
+        value = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row)
+        if self.json_schema is None:
+            return value
+        for name, rule in _fields(self.json_schema).items():
+            if name not in value and isinstance(rule, Mapping) and "default" in rule:
+                value[name] = copy.deepcopy(rule["default"])
+        try:
+            error = best_match(_validator(_text(self.json_schema)).iter_errors(value))
+        except Unresolvable as missing:
+            raise SchemaError(f"{self.name}: the schema refers to what is not in it: {missing}.") from None
+        if error is not None:
+            where = error.json_path.removeprefix("$.").removeprefix("$")
+            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {error.message:.500}")
+        return value
+
+
+class SharedStateSchema(Mapping[str, CollectionSpec]):
+    """The collections of a shared state, by name. Agreement is judged by types, keys and JSON Schemas."""
+
+    def __init__(self, **collections: Collection | CollectionSpec) -> None:
+        self._specs = {
+            name: found.spec(name, "shared:") if isinstance(found, Collection) else found
+            for name, found in collections.items()
+        }
+        types = [spec.type for spec in self._specs.values()]
+        if len(types) != len(set(types)):
+            raise SchemaError(f"Two collections share an event type: {', '.join(sorted(types))}.")
+
+    def __getitem__(self, name: str) -> CollectionSpec:
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def to_json(self) -> Json:
+        """The JSON that is stored and sent."""
+        return {name: spec.to_json() for name, spec in self._specs.items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SharedStateSchema:
+        """Read what `to_json` wrote. Raises `SchemaError`."""
+        if not isinstance(value, Mapping) or not value:
+            raise SchemaError(f"A schema is an object of collections by name, not {value!r:.300}.")
+        return cls(**{name: CollectionSpec.from_json(name, spec) for name, spec in value.items()})
+
+    @classmethod
+    def of(cls, value: SharedStateSchema | Mapping[str, Any]) -> SharedStateSchema:
+        """A schema from either form."""
+        return value if isinstance(value, SharedStateSchema) else cls.from_json(value)
+
+    def require_agreement(self, stored: Mapping[str, Any], where: str) -> None:
+        """Raise `SchemaMismatch` unless every collection named here is stored there with the same rules."""
+        theirs = collections(stored)
+        for name, spec in self.items():
+            if name not in theirs:
+                raise SchemaMismatch(
+                    f"{where} has no collection {name!r}; it has {', '.join(sorted(theirs)) or 'none'}."
+                )
+            for part, word in _RULES.items():
+                there, here = getattr(theirs[name], part), getattr(spec, part)
+                if there != here:
+                    raise SchemaMismatch(
+                        f"{where}: collection {name!r} is stored with {_differ(word, there, here)}"
+                    )
+
+
+def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
+    """The collections of a stored schema, by name. Raises `SchemaError`: unreadable never reads as empty."""
+    if not isinstance(schema, Mapping):
+        raise SchemaError(
+            f"The stored schema cannot be read: {schema!r:.300} is not an object of collections."
+        )
+    return {name: CollectionSpec.from_json(name, value) for name, value in schema.items()}
+
+
+def _differ(word: str, there: Any, here: Any) -> str:
+    """Say where two rules differ: field by field if both are schemas, since whole ones are long."""
+    if not isinstance(there, Mapping) or not isinstance(here, Mapping):
+        return f"another {word} ({there!r:.200}) than the one you gave ({here!r:.200})."
+    ours, others = ({**rule, **_fields(rule)} for rule in (here, there))
+    fields = sorted(name for name in ours.keys() | others.keys() if ours.get(name) != others.get(name))
+    named = [name for name in fields if name != "properties"] or fields
+    return f"another {word} than the one you gave; they differ in {', '.join(map(repr, named))}."
+
+
+def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The rules of a row's fields; a model that refers to itself has them among its definitions."""
+    definitions, reference = schema.get("$defs", {}), schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        schema = definitions.get(reference.removeprefix("#/$defs/"), {})
+    found: Mapping[str, Any] = schema.get("properties", {})
+    return found
+
+
+def _text(schema: Any) -> str:
+    return orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
+
+
+@lru_cache(maxsize=512)
+def _validator(schema: str) -> Draft202012Validator:
+    """Compiled once for each schema. Raises `SchemaError`."""
+    parsed = orjson.loads(schema) or {}
+    try:
+        Draft202012Validator.check_schema(parsed)
+    except BadSchema as error:
+        raise SchemaError(f"This is not a JSON Schema: {error.message:.500}") from None
+    # An empty registry: whoever writes a schema must not make this process fetch an address.
+    return Draft202012Validator(parsed, registry=Registry())

@@ -1,0 +1,1 @@
+"""The only room here that renders."""

@@ -1,0 +1,172 @@
+"""A collection as a board: columns side by side, one row for each round; drawn from a view hint.
+
+The hint is stored with the collection (`Collection(..., view={...})`):
+
+    {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+from shared_state import api
+from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
+from shared_state.html.dom import dom_id
+from shared_state.live.session import Change, Drop, Put, view
+
+ROWS = "board-rows"
+"""The id of the element that the rows lie in."""
+
+CHIP_CHARACTERS = 40
+"""Other short fields of a card are shown as chips; longer ones only in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Which field is the column, which the row, which the text."""
+
+    spec: CollectionSpec
+    columns: str
+    column_values: tuple[str, ...]
+    rows: str
+    text: str
+
+    @property
+    def headings(self) -> list[dict[str, Any]]:
+        """Number and name of each column."""
+        return [{"number": n, "value": value} for n, value in enumerate(self.column_values, 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A row on a board, or what an event made of it."""
+
+    key: str
+    value: Json
+    origin: Origin
+    written_at: datetime
+    created: int | None
+
+
+def board_of(spec: CollectionSpec) -> Board | None:
+    """The board that a collection is to be drawn as, or `None`."""
+    hint = spec.view
+    values = hint.get("column_values") or ()
+    if hint.get("kind") != "board" or not hint.get("columns") or not values:
+        return None
+    return Board(
+        spec,
+        str(hint["columns"]),
+        tuple(str(value) for value in values),
+        str(hint.get("rows") or ""),
+        str(hint.get("text") or "text"),
+    )
+
+
+def boards(schema: Mapping[str, Any]) -> list[Board]:
+    """The boards of a stored schema."""
+    found = (board_of(spec) for spec in api.collections(schema).values())
+    return [board for board in found if board is not None]
+
+
+@view("board")
+def draw_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The boards of a shared state."""
+    by_type = {board.spec.type: board for board in boards(stream.schema)}
+    found: list[Change] = []
+    for event in events:
+        board = by_type.get(event.type)
+        if board is None:
+            continue
+        if event.operation == "delete":
+            found.append(Drop(dom_id("card", event.key)))
+            continue
+        inserted = event.operation == "insert"
+        card = Card(event.key, event.value, event.origin, event.timestamp, event.offset if inserted else None)
+        row, column = place(board, card)
+        if inserted:
+            found.append(Put(dom_id("boardrow", row), ROWS, row_order(row), draw_row(board, row, {})))
+        html = draw_card(board, card)
+        found.append(Put(dom_id("card", card.key), cell_id(row, column), card_order(card), html, inserted))
+    return found
+
+
+def place(board: Board, card: Card) -> tuple[str, str]:
+    """The row and the column that a card lies in."""
+    row = card.value.get(board.rows) if board.rows else ""
+    return "" if row is None else str(row), str(card.value.get(board.columns))
+
+
+def cell_id(row: str, column: str) -> str:
+    """The id of a place on the board."""
+    return dom_id("cell", row, column)
+
+
+def row_order(row: str) -> str:
+    """Rounds by number; other names by the alphabet, after them."""
+    return f"0{int(row):012d}" if row.isdecimal() and len(row) <= 12 else f"1{row}"
+
+
+def card_order(card: Card) -> str:
+    """In order of creation; empty if the card is in its place already."""
+    return f"{card.created:016d}" if card.created is not None else ""
+
+
+def draw_card(board: Board, card: Card) -> SafeString:
+    """One card."""
+    used = {board.columns, board.rows, board.text, board.spec.primary_key}
+    chips = [
+        {"name": name, "value": value}
+        for name, value in card.value.items()
+        if name not in used and isinstance(value, str | int | float) and len(str(value)) <= CHIP_CHARACTERS
+    ]
+    context = {
+        "id": dom_id("card", card.key),
+        "order": card_order(card),
+        "card": card,
+        "chips": chips,
+        "column": str(card.value.get(board.columns)),
+        "text": str(card.value.get(board.text) or ""),
+        "number": column_number(board, str(card.value.get(board.columns))),
+    }
+    return render_to_string("shared_state/card.html", context)
+
+
+def column_number(board: Board, column: str) -> int:
+    """Which column it is, from 1; 0 if it is none of them."""
+    return board.column_values.index(column) + 1 if column in board.column_values else 0
+
+
+def draw_row(board: Board, row: str, cells: Mapping[str, SafeString]) -> SafeString:
+    """A row of the board with what lies in its cells, by column."""
+    drawn = [
+        {"id": cell_id(row, name), "number": number, "name": name, "cards": cells.get(name, "")}
+        for number, name in enumerate(board.column_values, 1)
+    ]
+    label = f"{board.rows.replace('_', ' ').capitalize()} {row}" if row else ""
+    context = {"id": dom_id("boardrow", row), "order": row_order(row), "label": label, "cells": drawn}
+    return render_to_string("shared_state/board_row.html", context)
+
+
+def draw_rows(board: Board, rows: Iterable[Row]) -> SafeString:
+    """Everything that lies on a board."""
+    cards = [Card(row.key, row.value, row.origin, row.updated_at, row.created) for row in rows]
+    by_row: dict[str, dict[str, list[SafeString]]] = {}
+    for card in sorted(cards, key=card_order):
+        row, column = place(board, card)
+        by_row.setdefault(row, {}).setdefault(column, []).append(draw_card(board, card))
+    drawn = [
+        draw_row(board, row, {column: _joined(found) for column, found in by_row[row].items()})
+        for row in sorted(by_row, key=row_order)
+    ]
+    return _joined(drawn)
+
+
+def _joined(parts: Iterable[SafeString]) -> SafeString:
+    return mark_safe("".join(parts))  # noqa: S308  rendered by templates

@@ -1,0 +1,168 @@
+"""Collections as tables: rows in order of creation, each with who changed it last, from what and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
+
+from shared_state import api
+from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
+from shared_state.html.dom import dom_id
+from shared_state.live.session import Change, Drop, Put, view
+from shared_state.models import EventRecord
+
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a row; `was` is what it held before the row's last change, if that changed it."""
+
+    column: str
+    value: Any
+    present: bool
+    changed: bool
+    was: Any
+    was_present: bool
+    number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A row, or what an event made of it: what drawing needs. `old` is the value before its last change."""
+
+    key: str
+    value: Json
+    old: Json | None
+    origin: Origin
+    changed_at: datetime
+    created: int | None
+
+
+@view("table")
+def draw_table(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+    """The tables of a shared state."""
+    return changes(api.collections(stream.schema), events)
+
+
+def changes(specs: Mapping[str, CollectionSpec], events: Sequence[Event]) -> list[Change]:
+    """What events change in the tables of some collections."""
+    by_type = {spec.type: spec for spec in specs.values()}
+    found: list[Change] = []
+    for event in events:
+        spec = by_type.get(event.type)
+        if spec is None:
+            continue
+        target = row_id(spec, event.key)
+        if event.operation == "delete":
+            found.append(Drop(target))
+            continue
+        inserted = event.operation == "insert"
+        state = State(
+            event.key,
+            event.value,
+            event.old if event.operation == "update" else None,
+            event.origin,
+            event.timestamp,
+            event.offset if inserted else None,
+        )
+        html = draw_row(spec, state)
+        found.append(Put(target, body_id(spec), order_of(state), html, inserted))
+    return found
+
+
+def row_id(spec: CollectionSpec, key: str) -> str:
+    """The id of a row."""
+    return dom_id("row", spec.type, key)
+
+
+def body_id(spec: CollectionSpec) -> str:
+    """The id of a table's body."""
+    return dom_id("rows", spec.type)
+
+
+def order_of(state: State) -> str:
+    """In order of creation; empty if the row is in its place already."""
+    return f"{state.created:016d}" if state.created is not None else ""
+
+
+def columns(spec: CollectionSpec) -> list[str]:
+    """The fields to show: the key first, then in the schema's order. Untyped rows have none in common."""
+    properties = list((spec.json_schema or {}).get("properties", {}))
+    if not properties:
+        return []
+    return [spec.primary_key, *(name for name in properties if name != spec.primary_key)]
+
+
+def draw_row(spec: CollectionSpec, state: State) -> SafeString:
+    """One row."""
+    names = columns(spec)
+    fields = names or [name for name in {**(state.old or {}), **state.value} if name != spec.primary_key]
+    context = {
+        "id": row_id(spec, state.key),
+        "key": state.key,
+        "order": order_of(state),
+        "state": state,
+        "cells": [_cell(name, state) for name in fields],
+        "typed": bool(names),
+    }
+    return render_to_string("shared_state/row.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A collection on a page."""
+
+    spec: CollectionSpec
+    body_id: str
+    columns: list[str]
+    numbers: set[str]
+    rows: SafeString
+    count: int
+
+
+def table_of(spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int) -> Table:
+    """A collection with those of the rows that are its own. `count`: how many it has in all."""
+    own = [row for row in rows if row.type == spec.type]
+    names = columns(spec) or ["key", "value"]
+    rules = (spec.json_schema or {}).get("properties", {})
+    numbers = {name for name, rule in rules.items() if rule.get("type") in ("integer", "number")}
+    return Table(spec, body_id(spec), names, numbers, draw_rows(spec, own, olds), count)
+
+
+def draw_rows(spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json]) -> SafeString:
+    """Rows of a collection. `olds`: what an update replaced, by the offset of the update."""
+    states = [
+        State(row.key, row.value, olds.get(row.version), row.origin, row.updated_at, row.created)
+        for row in rows
+    ]
+    return mark_safe("".join(draw_row(spec, state) for state in states))  # noqa: S308  rendered by a template
+
+
+def replaced(stream: int, rows: Iterable[Row]) -> dict[int, Json]:
+    """What the last change of each row replaced, by the offset of that change. One query."""
+    updated = [row.version for row in rows if row.version != row.created]
+    if not updated:
+        return {}
+    found = EventRecord.objects.filter(stream=stream, offset__in=updated, operation="update")
+    return {offset: old for offset, old in found.values_list("offset", "old") if old is not None}
+
+
+def _cell(name: str, state: State) -> Cell:
+    value = state.value.get(name, _ABSENT)
+    was = state.old.get(name, _ABSENT) if state.old is not None else value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(
+        name,
+        None if value is _ABSENT else value,
+        value is not _ABSENT,
+        was != value,
+        None if was is _ABSENT else was,
+        was is not _ABSENT,
+        number,
+    )

@@ -1,0 +1,143 @@
+"""Pages about shared state: the list of streams, and one stream's collections as tables or boards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, F, OuterRef, Subquery
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from shared_state import api
+from shared_state.api import Principal, StreamInfo
+from shared_state.html import boards, tables
+from shared_state.live.session import Put
+from shared_state.models import EventRecord, RowRecord, Stream
+
+STREAMS_PAGE = 50
+ROWS_PAGE = 300
+
+
+@login_required
+@require_GET
+def shared_list(request: HttpRequest) -> HttpResponse:
+    """Shared states, the one that changed last first."""
+    principal = api.principal_of(request.user)
+    skipped = int(request.GET["from"]) if request.GET.get("from", "").isdecimal() else 0
+    found = newest_streams(principal, skipped, STREAMS_PAGE + 1)
+    context = {
+        "streams": found[:STREAMS_PAGE],
+        "skipped": skipped,
+        "section": "shared",
+        "further": skipped + STREAMS_PAGE if len(found) > STREAMS_PAGE else None,
+    }
+    return render(request, "shared_state/list.html", context)
+
+
+def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[str, Any]]:
+    """Shared states with the counts of their collections, by last change. Two queries."""
+    last = EventRecord.objects.filter(stream=OuterRef("pk"), offset=OuterRef("head")).values("timestamp")
+    streams = Stream.objects.filter(kind=Stream.Kind.SHARED).annotate(changed_at=Subquery(last))
+    ordered = api.visible(principal, streams).order_by(F("changed_at").desc(nulls_last=True), "-id")
+    page = list(ordered[skipped : skipped + limit])
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    counted = RowRecord.objects.filter(stream__in=page).values_list("stream", "type").annotate(n=Count("id"))
+    for stream, type, count in counted.order_by("stream", "type"):
+        counts[stream][type] = count
+    return [
+        {
+            "stream": stream,
+            "id": stream.path.removeprefix("shared:"),
+            "changed_at": getattr(stream, "changed_at", None),
+            "collections": [
+                {"name": spec.name, "count": counts[stream.id].get(spec.type, 0)}
+                for spec in api.collections(stream.schema).values()
+            ],
+        }
+        for stream in page
+    ]
+
+
+@login_required
+@require_GET
+def shared(request: HttpRequest, id: str) -> HttpResponse:
+    """One shared state: tables, or the boards that its collections ask for."""
+    principal = api.principal_of(request.user)
+    stream = _stream(principal, id)
+    if request.GET.get("part") == "earlier":
+        return _earlier(request, stream)
+    drawable = boards.boards(stream.schema)
+    context: dict[str, Any] = {
+        "id": id,
+        "stream": stream,
+        "section": "shared",
+        "boards": drawable,
+        "family": _family(principal, stream),
+        "cursor": api.format_offset(stream.head),
+        "tab": "board" if drawable and request.GET.get("view") == "board" else "table",
+    }
+    if context["tab"] == "board":
+        board = drawable[0]
+        context |= {"board": board, "rows": boards.draw_rows(board, api.rows(stream.id, board.spec.type))}
+        return render(request, "shared_state/board_page.html", context)
+    return render(request, "shared_state/stream.html", context | _tables(stream))
+
+
+def _family(principal: Principal, stream: StreamInfo) -> str:
+    """Who stands at the top of the family that it was made in: the way from a state back to its agents."""
+    if stream.root is None:
+        return ""
+    top = Stream.objects.filter(pk=stream.root, kind=Stream.Kind.ENTITY)
+    return api.visible(principal, top).values_list("path", flat=True).first() or ""
+
+
+def _tables(stream: StreamInfo) -> dict[str, Any]:
+    specs = api.collections(stream.schema)
+    rows = api.window(stream.id, limit=ROWS_PAGE, types=[spec.type for spec in specs.values()])
+    olds, counts = tables.replaced(stream.id, rows), api.count_rows(stream.id)
+    return {
+        "tables": [tables.table_of(spec, rows, olds, counts.get(spec.type, 0)) for spec in specs.values()],
+        "before": rows[0].created if len(rows) == ROWS_PAGE else None,
+    }
+
+
+def _earlier(request: HttpRequest, stream: StreamInfo) -> JsonResponse:
+    """Rows before an offset, as changes to the page."""
+    text = request.GET.get("before", "")
+    before = int(text) if text.isdecimal() else 0
+    specs = {spec.type: spec for spec in api.collections(stream.schema).values()}
+    rows = api.window(stream.id, before, ROWS_PAGE, list(specs))
+    return JsonResponse(
+        {
+            "changes": [put.wire() for put in _puts(stream, specs, rows)],
+            "before": rows[0].created if len(rows) == ROWS_PAGE else None,
+        }
+    )
+
+
+def _puts(stream: StreamInfo, specs: dict[str, Any], rows: Sequence[api.Row]) -> list[Put]:
+    olds = tables.replaced(stream.id, rows)
+    return [
+        Put(
+            tables.row_id(specs[row.type], row.key),
+            tables.body_id(specs[row.type]),
+            f"{row.created:016d}",
+            tables.draw_rows(specs[row.type], [row], olds),
+        )
+        for row in rows
+    ]
+
+
+def _stream(principal: Principal, ident: str) -> StreamInfo:
+    """A shared state that the principal may read; 404 for any other, and for what is not there."""
+    try:
+        stream = api.get_stream(f"shared:{ident}")
+    except api.StreamNotFound:
+        raise Http404(f"There is no shared state {ident!r}.") from None
+    if not api.may(principal, "read", stream):
+        raise Http404(f"There is no shared state {ident!r}.")
+    return stream

@@ -1,0 +1,1 @@
+"""From a commit to every open socket. Knows no HTML: codecs turn events into changes."""

@@ -1,0 +1,321 @@
+"""Live pages: views that turn events into changes of a page, and the feeds that carry them to sockets.
+
+A *view* is a pure function of events. It uses the same template partials as the page, so that replaying the
+events gives the page that reloading gives. Everything a socket is told is made here as one JSON frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user, get_user_model
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from pydantic import BaseModel, Field, ValidationError
+
+from shared_state import api
+from shared_state.core.types import Event, Json, Principal, StreamInfo, format_offset
+from shared_state.exceptions import SharedStateError
+from shared_state.live.hub import Hub
+from shared_state.live.send_queue import Feed, SendQueue, encode, refusal
+from shared_state.notify import bus
+
+log = structlog.get_logger(__name__)
+Frame = TypeVar("Frame", bound=BaseModel)
+
+FRAME_CHARACTERS = 256 * 1024
+"""Rendered events are sent in several frames when they are more than this; servers refuse very large ones."""
+MAX_FEEDS = 64
+"""How many feeds one socket may have."""
+SILENT_EVENTS = 100
+"""A view that shows none of so many events still tells its clients the cursor, so they never fall behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Replace the element with id `target`; if there is none and `insert`, add it to the element `parent`.
+
+    The children of `parent` are kept sorted by their `data-order`, compared bytewise.
+    """
+
+    target: str
+    parent: str
+    order: str
+    html: str
+    insert: bool = True
+
+    def wire(self) -> list[Any]:
+        """As it is sent."""
+        return ["put", self.target, self.parent, self.order, self.html, self.insert]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Append text to the element with id `target`, which has `start` characters before it."""
+
+    target: str
+    text: str
+    start: int
+
+    def wire(self) -> list[Any]:
+        """As it is sent."""
+        return ["text", self.target, self.text, self.start]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Remove the element with id `target`, if it is there."""
+
+    target: str
+
+    def wire(self) -> list[Any]:
+        """As it is sent."""
+        return ["drop", self.target]
+
+
+Change = Put | Text | Drop
+Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
+
+_views: dict[str, Renderer] = {}
+_hub: Hub | None = None
+
+
+class FrameError(SharedStateError):
+    """A frame cannot be served; `code` says why in a word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def view(name: str) -> Callable[[Renderer], Renderer]:
+    """Register a view. Raises `ValueError` if the name is taken by another function."""
+
+    def register(renderer: Renderer) -> Renderer:
+        if _views.setdefault(name, renderer) is not renderer:
+            raise ValueError(f"There are two views {name!r}: {_views[name]!r} and {renderer!r}.")
+        return renderer
+
+    return register
+
+
+# -- rendering (in the hub's threads)
+
+
+def render(name: str, stream: StreamInfo, after: int, events: Sequence[Event]) -> list[str] | None:
+    """Events as frames, each ending at the cursor it carries; None if the view fails."""
+    try:
+        changes = _views[name](stream, events)
+    except Exception:  # one view's fault must not stop the others; its clients reload from the server
+        log.exception("view_failed", view=name, stream=stream.path, after=after)
+        return None
+    end = events[-1].offset
+    if not changes and after // SILENT_EVENTS == end // SILENT_EVENTS:
+        return []
+    frame = _patch(name, stream, end, changes)
+    if len(frame) <= FRAME_CHARACTERS or len(events) == 1:
+        return [frame]
+    half = len(events) // 2
+    first = render(name, stream, after, events[:half])
+    second = render(name, stream, events[half - 1].offset, events[half:])
+    return None if first is None or second is None else first + second
+
+
+def _patch(name: str, stream: StreamInfo, cursor: int, changes: Sequence[Change]) -> str:
+    return encode(
+        {
+            "op": "patch",
+            "stream": stream.path,
+            "view": name,
+            "cursor": format_offset(cursor),
+            "changes": [change.wire() for change in changes],
+        }
+    )
+
+
+# -- life
+
+
+def hub() -> Hub:
+    """The hub of this process; made at the first need if no server started it."""
+    global _hub
+    if _hub is None or not _hub.lives():
+        if _hub is not None:
+            _hub.abandon()  # its event loop ended without a word, as in a test
+        _hub = Hub(render, bus.default())
+    return _hub
+
+
+async def start() -> None:
+    """Begin to listen for commits. Call it from the event loop that serves."""
+    hub()
+
+
+async def stop() -> None:
+    """Tell the sockets to come back and end the hub and the bus."""
+    global _hub
+    ending, _hub = _hub, None
+    if ending is not None and ending.lives():
+        await ending.stop()
+    elif ending is not None:
+        ending.abandon()
+    bus.stop()
+
+
+# -- what sockets ask for
+
+
+class Follow(BaseModel):
+    """`follow`: feed me what comes after a cursor (or from now on, without one)."""
+
+    id: int
+    stream: str = Field(max_length=255, pattern=r"^[^\x00]+$")  # PostgreSQL knows no text with a NUL in it
+    view: str
+    after: str | None = None
+
+
+class Unfollow(BaseModel):
+    """`unfollow`: end a feed."""
+
+    id: int
+
+
+def parse(model: type[Frame], frame: Json) -> Frame:
+    """A frame as a model. Raises `FrameError` that names the field."""
+    try:
+        return model.model_validate(frame)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise FrameError("malformed_frame", f"{place}: {first['msg']}") from None
+
+
+async def follow(send_queue: SendQueue, principal: Principal, wanted: Follow) -> Json:
+    """Start a feed; the answer is `following`, or `reset` if the page has to be loaded anew.
+
+    Raises `StreamNotFound` for what is not there and for what the principal may not read, `InvalidOffset`,
+    and `FrameError` for an unknown view or too many feeds. Send the answer before the next await: the feed's
+    frames come after it.
+    """
+    if wanted.view not in _views:
+        raise FrameError("unknown_view", f"There is no view {wanted.view!r}.")
+    after = None if wanted.after is None else api.parse_offset(wanted.after)
+    stream = await hub().run(_readable, principal, wanted.stream)
+    unfollow(send_queue, wanted.id)
+    if len(send_queue.feeds) >= MAX_FEEDS:
+        raise FrameError("too_many_feeds", f"One socket may follow {MAX_FEEDS} streams; unfollow one first.")
+    start = stream.head if after is None else after
+    if hub().follow(send_queue, wanted.id, stream, wanted.view, start):
+        return {"op": "following", "id": wanted.id, "cursor": format_offset(start)}
+    return {"op": "reset", "id": wanted.id}
+
+
+def leave(send_queue: SendQueue) -> None:
+    """End all feeds of a socket."""
+    if _hub is not None:
+        _hub.leave(send_queue)
+
+
+def unfollow(send_queue: SendQueue, ident: int) -> None:
+    """End the feed with the client's number, if there is one."""
+    for feed in tuple(send_queue.feeds.values()):
+        if feed.id == ident:
+            hub().unfollow(feed)
+
+
+def _readable(principal: Principal, path: str) -> StreamInfo:
+    """The stream. What may not be read and what does not exist get the same words, whoever asks."""
+    try:
+        stream = api.get_stream(path)
+    except api.StreamNotFound:
+        raise api.StreamNotFound from None
+    if not api.may(principal, "read", stream):
+        raise api.StreamNotFound
+    return stream
+
+
+# -- who is there, and whether still
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who opened a socket, and what their being signed in hangs on: a Django session, or local mode alone."""
+
+    principal: Principal
+    user: Any
+    session_key: str
+
+
+async def identify(scope: Mapping[str, Any], send_queue: SendQueue) -> Session:
+    """Who opens a socket. Raises `AccessDenied` for nobody."""
+    session = await hub().run(_identify, scope)
+    hub().attach(send_queue)
+    return session
+
+
+def _identify(scope: Mapping[str, Any]) -> Session:
+    user, session = scope.get("user"), scope.get("session")
+    principal = api.principal_of(user)
+    key = session.session_key if session is not None and SESSION_KEY in session else ""
+    return Session(principal, getattr(user, "pk", None), key)
+
+
+async def watch(session: Session, send_queue: SendQueue, seconds: float) -> None:
+    """Look again and again who is there and what they may read; end the feeds that they may not.
+
+    Returns when the session has ended or its user is gone. `seconds` is the longest time between two looks:
+    pages that came back together after a restart do not ask together for ever.
+    """
+    while True:
+        await asyncio.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311  to spread load, not to hide
+        try:
+            lost = await hub().run(_lost, session, tuple(send_queue.feeds.values()))
+        except api.AccessDenied:
+            return leave(send_queue)
+        except Exception:  # a check that could not be made is made again; it must not end the watch
+            log.exception("rights_not_rechecked")
+        else:
+            hub().drop([feed for feed in lost if feed.open], api.StreamNotFound())
+
+
+def _lost(session: Session, feeds: Sequence[Feed]) -> list[Feed]:
+    principal = api.principal_of(_current_user(session))
+    return [feed for feed in feeds if not _still_readable(principal, feed.source.stream.path)]
+
+
+def _still_readable(principal: Principal, path: str) -> bool:
+    try:
+        return bool(_readable(principal, path))
+    except api.StreamNotFound:
+        return False
+
+
+def _current_user(session: Session) -> Any:
+    """The session is read from its store: it may have ended, or its user changed the password."""
+    if not session.session_key:
+        return get_user_model()._default_manager.filter(pk=session.user).first()
+    request = HttpRequest()
+    request.session = import_string(f"{settings.SESSION_ENGINE}.SessionStore")(session.session_key)
+    return get_user(request)
+
+
+# -- answers
+
+
+async def answer(
+    work: Awaitable[Json | None], frame: Json, refusals: tuple[type[Exception], ...]
+) -> Json | None:
+    """Await what a frame asked for. What it raises becomes an error frame, and the socket lives on."""
+    try:
+        return await work
+    except refusals as error:
+        return refusal(error, frame)
+    except Exception:
+        log.exception("frame_failed", op=frame.get("op"))
+        return refusal(FrameError("internal_error", "Something went wrong here; it was logged."), frame)

@@ -1,0 +1,1 @@
+"""Reading streams and the rows folded from them."""

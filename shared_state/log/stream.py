@@ -1,0 +1,125 @@
+"""Reading streams: after a cursor, the newest window, and rows. No read grows with the length of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from heapq import merge
+from itertools import islice
+from typing import TypeVar
+
+from django.db.models import Count, QuerySet
+
+from shared_state.core.types import Event, Origin, Row, StreamInfo
+from shared_state.exceptions import StreamNotFound
+from shared_state.models import EventRecord, RowRecord, Stream
+from shared_state.write.sql import as_row, dialect
+from shared_state.write.unit import row_of
+
+M = TypeVar("M", EventRecord, RowRecord)
+_NEAR = 4  # how many records are looked at for each one that is asked for, before types are read one by one
+
+
+def info_of(stream: Stream) -> StreamInfo:
+    """The value behind a model instance."""
+    return StreamInfo(
+        stream.id, stream.path, stream.kind, stream.owner, stream.root_id,
+        stream.head, stream.epoch, stream.closed, stream.observed, stream.schema,
+    )  # fmt: skip
+
+
+def event_of(record: EventRecord) -> Event:
+    """The value behind a model instance."""
+    return Event(
+        record.stream_id, record.offset, record.type, record.key, record.operation, record.value,
+        record.timestamp, Origin(record.writer, record.wake, record.run, record.tool_call), record.old,
+    )  # fmt: skip
+
+
+def get_stream(path: str) -> StreamInfo:
+    """The stream at a path. Raises `StreamNotFound`."""
+    # PostgreSQL refuses to look for text with a NUL in it, so nothing has such a name.
+    stream = None if "\x00" in path else Stream.objects.filter(path=path).first()
+    if stream is None:
+        raise StreamNotFound(f"There is no stream at {path!r}.")
+    return info_of(stream)
+
+
+def get_stream_by_id(ident: int) -> StreamInfo:
+    """The stream with an id. Raises `StreamNotFound`."""
+    stream = Stream.objects.filter(pk=ident).first()
+    if stream is None:
+        raise StreamNotFound(f"There is no stream {ident}.")
+    return info_of(stream)
+
+
+def heads(streams: Collection[int]) -> dict[int, int]:
+    """The heads of many streams in one query: what a poll for lost hints compares."""
+    return dict(Stream.objects.filter(pk__in=streams).values_list("id", "head"))
+
+
+def read(stream: int, after: int = 0, limit: int = 500, types: Sequence[str] | None = None) -> list[Event]:
+    """Events after an offset, oldest first, `limit` at the most."""
+    found = EventRecord.objects.filter(stream=stream, offset__gt=after).order_by("offset")
+    return [event_of(record) for record in _first(found, limit, types)]
+
+
+def read_newest(
+    stream: int, before: int | None = None, limit: int = 100, types: Sequence[str] | None = None
+) -> list[Event]:
+    """Events before an offset (or the head), newest first."""
+    found = EventRecord.objects.filter(stream=stream).order_by("-offset")
+    if before is not None:
+        found = found.filter(offset__lt=before)
+    return [event_of(record) for record in _first(found, limit, types)]
+
+
+def rows(stream: int, type: str) -> list[Row]:
+    """All rows of a type in order of creation."""
+    found = RowRecord.objects.filter(stream=stream, type=type).order_by("created")
+    return [row_of(record) for record in found]
+
+
+def row(stream: int, type: str, key: str) -> Row | None:
+    """One row."""
+    found = dialect().rows([(stream, type, key)])
+    return as_row(found[0]) if found else None
+
+
+def window(
+    stream: int, before: int | None = None, limit: int = 100, types: Sequence[str] | None = None
+) -> list[Row]:
+    """The newest rows (created before an offset), returned in order of creation."""
+    found = RowRecord.objects.filter(stream=stream).order_by("-created")
+    if before is not None:
+        found = found.filter(created__lt=before)
+    return [row_of(record) for record in reversed(_first(found, limit, types))]
+
+
+def count_rows(stream: int) -> dict[str, int]:
+    """How many rows of each type there are."""
+    counted = RowRecord.objects.filter(stream=stream).values("type").annotate(n=Count("id"))
+    return dict(counted.order_by("type").values_list("type", "n"))
+
+
+def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None) -> list[M]:
+    """The first `limit` records of some types, in the order of the query, which is that of an index.
+
+    A database would walk that index until it has seen enough of them: all of the log if they are rare. So it
+    looks only at what is near; if that was not enough, each type is read by its own index.
+    """
+    if types is None:
+        return list(found[:limit])
+    if len(types) == 1:
+        return list(found.filter(type=types[0])[:limit])
+    order = str(found.query.order_by[0])
+    place, backwards = order.lstrip("-"), order.startswith("-")
+    edge = found.values_list(place, flat=True)[limit * _NEAR : limit * _NEAR + 1].first()
+    near = found.filter(type__in=types)
+    if edge is not None:
+        near = near.filter(**{f"{place}__{'gt' if backwards else 'lt'}": edge})
+    hits = list(near[:limit])
+    if len(hits) == limit or edge is None:
+        return hits
+    each = [found.filter(type=type).values_list(place, "pk")[:limit] for type in set(types)]
+    chosen = islice(merge(*each, reverse=backwards), limit)
+    return list(found.model._default_manager.filter(pk__in=[pk for _, pk in chosen]).order_by(order))

@@ -1,0 +1,260 @@
+"""Units in one transaction: each under its own savepoint, their events written in bulk, one commit for all.
+
+A unit that fails is undone alone. One that loses a deadlock waits for the next transaction, where what it
+touched is locked in order beforehand. A transaction that is lost as a whole is run again; if that does not
+help, its units are run one by one, so that only the one at fault fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Hashable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from shared_state.core.types import Fence, Hint, NewEvent, Origin
+from shared_state.exceptions import SharedStateError, StaleEpoch
+from shared_state.models import EventRecord
+from shared_state.notify import bus
+from shared_state.write.signals import events_appended
+from shared_state.write.sql import ClientKey, RowKey, dialect
+from shared_state.write.unit import LastWork, Unit
+from shared_state.write.write_set import WriteSet
+
+log = structlog.get_logger(__name__)
+
+CommitHook = Callable[[str], None]
+commit_hook: CommitHook | None = None
+"""For tests of recovery only: called with `before` and `after` around each commit, in the writer's thread."""
+
+in_unit: ContextVar[bool] = ContextVar("in_unit", default=False)
+"""Whether a unit is running here: it may not wait for another one."""
+
+ATTEMPTS = 5
+PAUSE = 0.02  # seconds before the second attempt, about; doubled before each one after it
+_LOST_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+
+
+class _Rehearsed(Exception):
+    """Undoes a unit that was only tried."""
+
+
+class _HopelessError(Exception):
+    """Trying again could not help, or might do something twice; the cause says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One unit on its way, or a bare append to one stream (`plain`), which needs no savepoint."""
+
+    origin: Origin
+    fence: Fence | None
+    run: Callable[[Unit], Any] | None
+    plain: tuple[int, Sequence[NewEvent]] | None
+    future: Any
+    loop: asyncio.AbstractEventLoop | None
+    """Where `future` belongs if it is one of asyncio's."""
+    rehearse: bool = False
+    streams: Sequence[int] = ()
+    """What to lock before anything runs: the streams that it held when it lost a deadlock."""
+    result: Any = None
+    error: BaseException | None = None
+    again: bool = False
+
+    def settle(self, result: Any = None, error: BaseException | None = None, *, again: bool = False) -> None:
+        """Say how it went; `again` if it should be tried once more."""
+        self.result, self.error, self.again = result, error, again
+
+
+class _Ending:
+    """What the units of a transaction leave for its end, and for after it."""
+
+    def __init__(self) -> None:
+        self.nudges: dict[str, None] = {}
+        self._postponed: dict[LastWork, dict[Hashable, tuple[Unit, Any]]] = {}
+
+    def take(self, unit: Unit) -> None:
+        """Remember what a unit left that is done."""
+        self.nudges.update(dict.fromkeys(unit.nudges))
+        for (work, key), value in unit.postponed.items():
+            self._postponed.setdefault(work, {})[key] = (unit, value)
+
+    def work(self) -> None:
+        """Do what was put off."""
+        for work, left in self._postponed.items():
+            work(list(left.values()))
+
+
+def write(jobs: Sequence[Job]) -> None:
+    """Do jobs in as few transactions as it takes; each is settled then, with a result or an error."""
+    waiting = list(jobs)
+    for attempt in range(ATTEMPTS):
+        try:
+            _write_together(waiting)
+        except _HopelessError as hopeless:
+            return _fail(waiting, hopeless.__cause__)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("transaction_lost", units=len(waiting), attempt=attempt + 1, error=str(error))
+            _fail(waiting, error)
+            _reconnect()
+        except Exception as error:  # noqa: BLE001  each caller hears of it; who is at fault is found out below
+            _fail(waiting, error)
+            break
+        else:
+            waiting = [job for job in waiting if job.again]
+            if not waiting:
+                return None
+        time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**attempt)  # noqa: S311  nothing secret
+    if len(waiting) > 1:
+        for job in waiting:
+            write([job])
+    return None
+
+
+def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
+    for job in jobs:
+        job.settle(error=error)
+
+
+def _reconnect() -> None:
+    """Give up this connection; where there is a pool, also those in it that died with it."""
+    connection.close()
+    pool = getattr(connection, "pool", None)
+    if pool is not None and not pool.closed:
+        pool.check()
+
+
+def _write_together(jobs: Sequence[Job]) -> None:
+    """One transaction for all. Raises what it was lost by; then nothing of it is there."""
+    write_set, ending = WriteSet(dialect(), timezone.now()), _Ending()
+    reached = ["opening"]
+    try:
+        connection.ensure_connection()
+        with transaction.atomic():
+            reached.append("writing")
+            transaction.on_commit(lambda: reached.append("committed"))
+            _prefetch(write_set, jobs)
+            for job in jobs:
+                _run(write_set, job, ending)
+            ending.work()
+            write_set.flush()
+            _call_hook("before")
+            reached.append("committing")
+    except Exception as error:
+        if reached[-1] == "opening":  # no connection, or no lock in all the time that there was for it
+            raise _HopelessError from error
+        if reached[-1] == "writing" or (reached[-1] == "committing" and not _was_committed(write_set, error)):
+            raise
+        log.exception("after_commit_failed")
+    _call_hook("after")
+    if write_set.appended or ending.nudges:
+        hints = [Hint(stream, head) for stream, head in write_set.moved.items()]
+        bus.publish(hints, list(ending.nudges), write_set.appended)
+
+
+def _was_committed(write_set: WriteSet, error: Exception) -> bool:
+    """Whether a commit happened that was not answered. Raises `_HopelessError` if that cannot be known."""
+    lost = isinstance(error, OperationalError | InterfaceError) and not _sqlstate(error)
+    if not lost or connection.vendor == "sqlite":
+        return False
+    if not write_set.appended:
+        raise _HopelessError from error
+    _reconnect()
+    last = write_set.appended[-1]
+    try:
+        with transaction.atomic():
+            dialect().streams([last.stream])  # waits for the old transaction if that is not over
+            found = EventRecord.objects.filter(stream=last.stream, offset=last.offset)
+            return found.filter(timestamp=write_set.now, writer=last.origin.writer).exists()
+    except (OperationalError, InterfaceError):
+        raise _HopelessError from error
+
+
+def _call_hook(moment: str) -> None:
+    if commit_hook is not None:
+        commit_hook(moment)
+
+
+def _prefetch(write_set: WriteSet, jobs: Sequence[Job]) -> None:
+    streams: list[int] = []
+    rows: list[RowKey] = []
+    keys: list[ClientKey] = []
+    for job in jobs:
+        streams += job.streams
+        if job.fence is not None:
+            streams.append(job.fence.stream)
+        if job.plain is not None:
+            stream, events = job.plain
+            streams.append(stream)
+            rows += [(stream, event.type, event.key) for event in events if event.fold]
+            keys += [(stream, event.client_key) for event in events if event.client_key]
+    write_set.prefetch(streams, rows, keys)
+
+
+def _run(write_set: WriteSet, job: Job, ending: _Ending) -> None:
+    """One unit; what it raises is its own, and undone."""
+    try:
+        _check(write_set, job.fence)
+        if job.plain is not None and not write_set.observed(job.plain[0]):
+            return job.settle(write_set.append(*job.plain, job.origin))
+    except SharedStateError as error:
+        return job.settle(error=error)
+    write_set.flush()  # outside of what the unit answers for
+    mark = write_set.mark()
+    unit = Unit(write_set, job.origin)
+    token = in_unit.set(True)
+    try:
+        with transaction.atomic():
+            _run_guarded(write_set, job, unit)
+    except _Rehearsed:
+        write_set.undo(mark)
+    except BaseException as error:  # also an exit: it is this unit's, not the writer's
+        again = _sqlstate(error) in _LOST_RACES
+        job.streams = write_set.streams if again else ()
+        write_set.undo(mark)
+        if connection.needs_rollback or connection.closed_in_transaction:
+            raise  # the transaction is gone, not just this unit
+        job.settle(error=error, again=again)
+    else:
+        ending.take(unit)
+    finally:
+        in_unit.reset(token)
+    return None
+
+
+def _run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
+    start = len(write_set.appended)
+    if job.plain is not None:
+        job.settle(unit.append(*job.plain))
+    elif job.run is not None:
+        job.settle(job.run(unit))
+    observed = [event for event in write_set.appended[start:] if write_set.observed(event.stream)]
+    if observed:
+        events_appended.send(sender=Unit, unit=unit, events=observed)
+    if connection.needs_rollback:
+        raise SharedStateError(
+            "The unit marked its transaction for a rollback; raise an error to undo a unit."
+        )
+    write_set.flush()
+    if job.rehearse:
+        raise _Rehearsed
+
+
+def _check(write_set: WriteSet, fence: Fence | None) -> None:
+    if fence is not None and write_set.epoch(fence.stream) != fence.epoch:
+        info = write_set.info(fence.stream)
+        raise StaleEpoch(
+            f"{info.path} is at epoch {info.epoch}, this writer held {fence.epoch}; it was refused."
+        )
+
+
+def _sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code for what happened; empty if the server did not say anything."""
+    return getattr(error.__cause__, "sqlstate", None) or ""

@@ -1,0 +1,133 @@
+"""A unit: one function's worth of change, done entirely or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo
+from shared_state.exceptions import SharedStateError, StreamExists
+from shared_state.models import RowRecord, Stream
+from shared_state.write.write_set import WriteSet, check
+
+LastWork = Callable[[Sequence[tuple["Unit", Any]]], None]
+"""Called with what was left for it, each with the unit that left it."""
+_CHANGEABLE = frozenset({"epoch", "observed", "closed", "schema"})
+_PATH_LENGTH = 255
+
+
+class Unit:
+    """What a unit function gets. It runs in the writer's thread and transaction.
+
+    The ORM may be used freely for other tables; events and rows only through here. A unit function may run
+    more than once (after a deadlock, or to find out what would happen), so it must change nothing but the
+    database. Whatever reads a stream or its rows here keeps other processes from changing them meanwhile.
+    """
+
+    def __init__(self, write_set: WriteSet, origin: Origin) -> None:
+        self._ledger = write_set
+        self.origin = origin
+        self.nudges: list[str] = []
+        """What to tell other processes' workers after the commit; see `bus`."""
+        self.postponed: dict[tuple[LastWork, Hashable], Any] = {}
+        """What is left for the end of the transaction; see `later`."""
+
+    @property
+    def now(self) -> datetime:
+        """The time of this unit, UTC."""
+        return self._ledger.now
+
+    def prefetch(self, streams: Iterable[int], rows: Iterable[tuple[int, str, str]] = ()) -> None:
+        """Read at once what will be needed: streams by id, rows by stream, type and key."""
+        self._ledger.prefetch(streams, rows)
+
+    def stream(self, stream: int) -> StreamInfo:
+        """A stream as of now. Raises `StreamNotFound`."""
+        return self._ledger.info(stream)
+
+    def append(self, stream: int, events: Sequence[NewEvent], *, origin: Origin | None = None) -> list[Event]:
+        """Append events and fold them into rows: all of them, or none.
+
+        Raises `StreamNotFound`, `StreamClosed`, `TooLarge` and `RowError`.
+        """
+        check(events, origin or self.origin)
+        return self._ledger.append(stream, events, origin or self.origin)
+
+    def repeated(self, stream: int, client_key: str) -> Event | None:
+        """What an append with this client key would answer, if there was one already."""
+        return self._ledger.repeated(stream, client_key)
+
+    def row(self, stream: int, type: str, key: str) -> Row | None:
+        """One row, with what this unit did to it."""
+        return self._ledger.row(stream, type, key)
+
+    def rows(self, stream: int, type: str) -> list[Row]:
+        """All rows of a type in order of creation, with what this unit did to them."""
+        self._ledger.info(stream)
+        self._ledger.flush()
+        found = RowRecord.objects.filter(stream=stream, type=type).order_by("created")
+        return [row_of(record) for record in found]
+
+    def create_stream(
+        self, path: str, kind: str, owner: str, *, root: int | None = None, schema: Json | None = None
+    ) -> StreamInfo:
+        """Make a stream. Raises `StreamExists`."""
+        if not 0 < len(path) <= _PATH_LENGTH:
+            raise SharedStateError(
+                f"A stream's path is 1 to {_PATH_LENGTH} characters long, not {len(path)}."
+            )
+        stream = Stream(path=path, kind=kind, owner=owner, root_id=root, schema=schema or {})
+        try:
+            with transaction.atomic():
+                stream.save(force_insert=True)
+        except IntegrityError:
+            raise StreamExists(f"There is a stream at {path!r} already.") from None
+        info = StreamInfo(stream.id, path, kind, owner, root, 0, 0, False, False, schema or {})
+        self._ledger.adopt(info)
+        return info
+
+    def change_stream(self, stream: int, **fields: Any) -> StreamInfo:
+        """Set `epoch`, `observed`, `closed` or `schema` of a stream. Raises `StreamNotFound`."""
+        if strangers := fields.keys() - _CHANGEABLE:
+            raise TypeError(f"A stream's {', '.join(sorted(strangers))} cannot be changed here.")
+        info = replace(self._ledger.info(stream), **fields)
+        Stream.objects.filter(pk=stream).update(**fields)
+        self._ledger.adopt(info)
+        return info
+
+    def raise_epochs(self, streams: Sequence[int]) -> dict[int, int]:
+        """End the rights of all who hold an epoch of these streams. Returns the new epochs by stream."""
+        self._ledger.prefetch(streams)
+        Stream.objects.filter(pk__in=streams).update(epoch=F("epoch") + 1)
+        for stream in streams:
+            info = self._ledger.info(stream)
+            self._ledger.adopt(replace(info, epoch=info.epoch + 1))
+        return {stream: self._ledger.epoch(stream) for stream in streams}
+
+    def later(self, work: LastWork, key: Hashable, value: Any) -> None:
+        """Have `work` called once at the end of the transaction with all that its units left for it.
+
+        What was left last under a key counts. For a stream that many units append to: so it is locked after
+        everything else, and no longer than a commit takes. A unit that fails leaves nothing; if `work` fails,
+        so does the transaction. What `work` appends wakes no observer.
+        """
+        self.postponed[work, key] = value
+
+    def nudge(self, text: str) -> None:
+        """Tell workers something after the commit, such as `wake`. Only a hint."""
+        if text not in self.nudges:
+            self.nudges.append(text)
+
+
+def row_of(record: RowRecord) -> Row:
+    """The value behind a model instance."""
+    return Row(
+        record.stream_id, record.type, record.key, record.value, record.created, record.version,
+        record.created_at, record.updated_at,
+        Origin(record.writer, record.wake, record.run, record.tool_call),
+    )  # fmt: skip
