@@ -43,7 +43,7 @@ from shared_state.notify import bus
 T = TypeVar("T")
 ADA = Principal("user", "ada")
 CLEO = Principal("user", "cleo")
-PATIENCE = 20.0  # seconds; two cores are shared with other tests
+TIMEOUT = 20.0  # seconds; two cores are shared with other tests
 _slugs = itertools.count(1)
 
 
@@ -99,7 +99,7 @@ async def _nudges() -> AsyncIterator[asyncio.Event]:
         bus.unlisten(hear)
 
 
-async def until(condition: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
+async def until(condition: Callable[[], object], what: str = "", seconds: float = TIMEOUT) -> None:
     """Wait until a condition on the database is true; it is looked at after every commit."""
     async with _nudges() as heard:
         try:
@@ -112,7 +112,7 @@ async def until(condition: Callable[[], object], what: str = "", seconds: float 
             raise AssertionError(f"waited {seconds:g} s in vain for {what or condition}") from None
 
 
-async def quiet(worker: Worker | None = None, seconds: float = PATIENCE) -> None:
+async def quiet(worker: Worker | None = None, seconds: float = TIMEOUT) -> None:
     """Wait until no wake or timer is left to be handled, now or later."""
     await until(_nothing_left, "all wakes to be handled", seconds)
     if worker is not None:
