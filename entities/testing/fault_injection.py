@@ -30,6 +30,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from entities import api
+from entities.conf import DEFAULT, OFFLINE
 from entities.models import Wake
 from entities.testing.outcome import differences, outcome
 from entities.worker.worker import Worker
@@ -197,8 +198,7 @@ def _settle_in(home: Path) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     settings.ENTITIES = {
         **settings.ENTITIES,
-        "PROVIDER": "offline",
-        "OFFLINE_WORDS_PER_SECOND": 0,
+        "PROVIDERS": {DEFAULT: {"BACKEND": OFFLINE, "OPTIONS": {"words_per_second": 0}}},
         "DELTAS_PER_SECOND": 1000,
         "WORKER_LOCK_DIR": str(home / "workers"),
     }

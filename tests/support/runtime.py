@@ -28,6 +28,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from entities import api
+from entities.conf import DEFAULT, OFFLINE
 from entities.models import Entity, Timer, Wake
 from entities.types.registry import Registry, registry
 from entities.wakes import wake
@@ -62,6 +63,17 @@ def configured(**entities: Any) -> Iterator[None]:
     """Settings of the entities app for a while, such as `RETRY_SECONDS=0.01`."""
     with override_settings(ENTITIES={**settings.ENTITIES, **entities}):
         yield
+
+
+def offline(words_per_second: float = 0) -> dict[str, Any]:
+    """`PROVIDERS` with the offline model alone, at a pace."""
+    return {DEFAULT: {"BACKEND": OFFLINE, "OPTIONS": {"words_per_second": words_per_second}}}
+
+
+def anthropic(api_key: str, base_url: str = "") -> dict[str, Any]:
+    """`PROVIDERS` with the Messages API alone, at an address."""
+    backend = "entities.agent.providers.anthropic.AnthropicProvider"
+    return {DEFAULT: {"BACKEND": backend, "OPTIONS": {"api_key": api_key, "base_url": base_url}}}
 
 
 async def look(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
