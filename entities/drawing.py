@@ -35,7 +35,7 @@ def draw(
     }
     if prepare := _PREPARED.get(item.template):
         context |= prepare(item, statuses or {})
-    return render_to_string(f"entities/items/{item.template}.html", context)
+    return render_to_string(f"entities/timeline/items/{item.template}.html", context)
 
 
 def draw_nodes(nodes: Iterable[Node], agent: str, statuses: Statuses | None = None) -> SafeString:

@@ -133,12 +133,12 @@ def agent_order(agent: Mapping[str, Any], place: int) -> str:
 def draw_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:
     """The row of an agent, with those below it."""
     context = {"agent": agent, "order": order, "kids": kids or ""}
-    return render_to_string("entities/agent_row.html", context)
+    return render_to_string("entities/agents/row.html", context)
 
 
 def draw_line(agent: Mapping[str, Any]) -> SafeString:
     """The changing part of an agent's row."""
-    return render_to_string("entities/agent_line.html", {"agent": agent})
+    return render_to_string("entities/agents/line.html", {"agent": agent})
 
 
 def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
@@ -186,7 +186,7 @@ def draw_event(agent: str, event: Event) -> SafeString:
         "order": event_order(event),
         "id": dom_id("event", event.offset),
     }
-    return render_to_string("entities/event.html", context)
+    return render_to_string("entities/events/event.html", context)
 
 
 @view("state")

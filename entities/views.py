@@ -76,7 +76,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words, "older": bool(before)}
     partial = request.headers.get("HX-Target") == "agents-region"
-    return render(request, "entities/agents_region.html" if partial else "entities/agents.html", context)
+    return render(request, "entities/agents/region.html" if partial else "entities/agents/page.html", context)
 
 
 @login_required
@@ -105,7 +105,7 @@ def chat(request: HttpRequest) -> HttpResponse:
             return redirect("agent", agent.type, agent.slug)
     listing = pages.families(principal)
     context = _list_frame(listing, form) | {"tree": live.draw_tree(listing.agents)}
-    return render(request, "entities/agents.html", context, status=400)
+    return render(request, "entities/agents/page.html", context, status=400)
 
 
 @login_required
@@ -113,7 +113,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """The types that a new agent can be of."""
     types = EntityType.objects.filter(hidden=False)
-    return render(request, "entities/new.html", {"types": types, "section": "agents"})
+    return render(request, "entities/new/types.html", {"types": types, "section": "agents"})
 
 
 @login_required
@@ -138,7 +138,7 @@ def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
         else:
             return redirect("agent", agent.type, agent.slug)
     context = {"type": found, "form": form, "section": "agents"}
-    return render(request, "entities/new_of_type.html", context, status=400 if form.errors else 200)
+    return render(request, "entities/new/form.html", context, status=400 if form.errors else 200)
 
 
 # -- one agent
@@ -159,7 +159,7 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
-    return render(request, "entities/timeline.html", context, status=400 if problem else 200)
+    return render(request, "entities/timeline/page.html", context, status=400 if problem else 200)
 
 
 @require_GET
@@ -178,7 +178,7 @@ def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRespo
     found = row(agent.stream_id, "tool_call", request.GET.get("key", ""))
     if found is None:
         raise Http404("There is no such tool call.")
-    return render(request, "entities/items/tool_body.html", {"item": found.value, "raw": ""})
+    return render(request, "entities/timeline/items/tool_body.html", {"item": found.value, "raw": ""})
 
 
 @require_GET
@@ -201,7 +201,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
         if counts.get(type)
     ]
     context = _frame(principal, agent, "state") | {"tables": shown, "builtin": builtin, "cursor": cursor}
-    return render(request, "entities/state.html", context)
+    return render(request, "entities/state/page.html", context)
 
 
 @require_GET
@@ -221,13 +221,13 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
         "type": wanted,
     }
     if request.headers.get("HX-Target", "").startswith("events-more"):
-        return render(request, "entities/events_page.html", context)
+        return render(request, "entities/events/more.html", context)
     context |= _frame(principal, agent, "events") | {
         "types": types,
         "cursor": cursor,
         "hidden": sorted(LOG_ONLY),
     }
-    return render(request, "entities/events.html", context)
+    return render(request, "entities/events/page.html", context)
 
 
 @require_GET
@@ -237,7 +237,7 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
     found = read(agent.stream_id, offset - 1, 1)
     if not found or found[0].offset != offset:
         raise Http404("There is no such event.")
-    return render(request, "entities/event_body.html", {"wire": found[0].wire()})
+    return render(request, "entities/events/body.html", {"wire": found[0].wire()})
 
 
 @require_GET
@@ -248,7 +248,7 @@ def board(request: HttpRequest, principal: Principal, agent: Entity, number: int
     page = board_page(principal, agent, number, context["family"].agents)
     if page is None:
         raise Http404("This type of agent has no such board.")
-    return render(request, "entities/board.html", context | {"page": page})
+    return render(request, "entities/board/page.html", context | {"page": page})
 
 
 # -- parts

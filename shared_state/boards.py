@@ -135,7 +135,7 @@ def draw_card(board: Board, card: Card) -> SafeString:
         "text": str(card.value.get(board.text) or ""),
         "number": column_number(board, str(card.value.get(board.columns))),
     }
-    return render_to_string("shared_state/card.html", context)
+    return render_to_string("shared_state/board/card.html", context)
 
 
 def column_number(board: Board, column: str) -> int:
@@ -151,7 +151,7 @@ def draw_row(board: Board, row: str, cells: Mapping[str, SafeString]) -> SafeStr
     ]
     label = f"{board.rows.replace('_', ' ').capitalize()} {row}" if row else ""
     context = {"id": dom_id("boardrow", row), "order": row_order(row), "label": label, "cells": drawn}
-    return render_to_string("shared_state/board_row.html", context)
+    return render_to_string("shared_state/board/row.html", context)
 
 
 def draw_rows(board: Board, rows: Iterable[Row]) -> SafeString:

@@ -111,7 +111,7 @@ def draw_row(spec: CollectionSpec, state: State) -> SafeString:
         "cells": [_cell(name, state) for name in fields],
         "typed": bool(names),
     }
-    return render_to_string("shared_state/row.html", context)
+    return render_to_string("shared_state/table/row.html", context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def shared_list(request: HttpRequest) -> HttpResponse:
         "section": "shared",
         "further": skipped + STREAMS_PAGE if len(found) > STREAMS_PAGE else None,
     }
-    return render(request, "shared_state/list.html", context)
+    return render(request, "shared_state/list/page.html", context)
 
 
 def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[str, Any]]:
@@ -82,8 +82,8 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
     if context["tab"] == "board":
         board = drawable[0]
         context |= {"board": board, "rows": boards.draw_rows(board, api.rows(stream.id, board.spec.type))}
-        return render(request, "shared_state/board_page.html", context)
-    return render(request, "shared_state/stream.html", context | _tables(stream))
+        return render(request, "shared_state/board/page.html", context)
+    return render(request, "shared_state/table/page.html", context | _tables(stream))
 
 
 def _family(principal: Principal, stream: StreamInfo) -> str:
