@@ -10,13 +10,17 @@ from typing import Any, Concatenate
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from entities import api, live, pages
 from entities.board_page import board_page
+from entities.drawing import tool_body
 from entities.events import COLLECTIONS, LOG_ONLY
 from entities.forms import ChatForm, NewAgentForm
 from entities.models import Entity, EntityType
+from entities.timeline import timeline_id
 from shared_state import tables
 from shared_state.api import (
     Principal,
@@ -30,7 +34,10 @@ from shared_state.api import (
     visible,
     window,
 )
+from shared_state.dom import dom_id
 from shared_state.models import Stream
+from shared_state.partials import joined, partial
+from shared_state.templatetags.state import agent_url, principal_name
 
 EVENTS_PAGE = 100
 STATE_ROWS = 500
@@ -72,9 +79,10 @@ def agents(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
     listing = pages.search(principal, words) if words else pages.families(principal, before)
-    tree = live.draw_found(listing.agents) if words else live.draw_tree(listing.agents)
+    tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
-    context = _list_frame(listing, form) | {"tree": tree, "words": words, "older": bool(before)}
+    context = _list_frame(listing, form) | {"tree": tree, "words": words}
+    context["tree_id"] = "agents-found" if words else "agents-older" if before else "agents-tree"
     partial = request.headers.get("HX-Target") == "agents-region"
     return render(request, "entities/agents/region.html" if partial else "entities/agents/page.html", context)
 
@@ -104,7 +112,10 @@ def chat(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("agent", agent.type, agent.slug)
     listing = pages.families(principal)
-    context = _list_frame(listing, form) | {"tree": live.draw_tree(listing.agents)}
+    context = _list_frame(listing, form) | {
+        "tree": live.render_tree(listing.agents),
+        "tree_id": "agents-tree",
+    }
     return render(request, "entities/agents/page.html", context, status=400)
 
 
@@ -154,8 +165,11 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     found = pages.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
     context |= {
+        "region_id": dom_id("timelineregion", agent.stream_id),
+        "timeline_id": timeline_id(agent.stream_id),
+        "earlier_url": reverse("agent-earlier", args=[agent.type, agent.slug]),
         "window": found,
-        "timeline": pages.draw_window(agent, found, context["family"].agents),
+        "timeline": pages.render_window(agent, found, context["family"].agents),
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
@@ -178,7 +192,8 @@ def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRespo
     found = row(agent.stream_id, "tool_call", request.GET.get("key", ""))
     if found is None:
         raise Http404("There is no such tool call.")
-    return render(request, "entities/timeline/items/tool_body.html", {"item": found.value, "raw": ""})
+    body = tool_body(agent.stream_id, {**found.value, "key": found.key})
+    return render(request, "entities/timeline/items/tool_body.html", body)
 
 
 @require_GET
@@ -194,13 +209,17 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     )
     olds = tables.replaced(agent.stream_id, found)
     counts = count_rows(agent.stream_id)
-    shown = [tables.table_of(spec, found, olds, counts.get(spec.type, 0)) for spec in specs.values()]
+    shown = [
+        tables.table_of(agent.stream_id, spec, found, olds, counts.get(spec.type, 0))
+        for spec in specs.values()
+    ]
     builtin = [
         {"name": name, "type": type, "count": counts[type]}
         for name, type in COLLECTIONS.items()
         if counts.get(type)
     ]
     context = _frame(principal, agent, "state") | {"tables": shown, "builtin": builtin, "cursor": cursor}
+    context["region_id"] = dom_id("stateregion", agent.stream_id)
     return render(request, "entities/state/page.html", context)
 
 
@@ -214,16 +233,18 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
     wanted = request.GET.get("type", "")
     chosen = [wanted] if wanted in types else None if wanted == "all" else sorted(set(types) - LOG_ONLY)
     found = read_newest(agent.stream_id, _whole(request.GET.get("before")), EVENTS_PAGE + 1, chosen)
-    context = {
-        "agent": agent,
-        "events": [live.draw_event(agent.url, event) for event in found[:EVENTS_PAGE]],
-        "before": found[EVENTS_PAGE - 1].offset if len(found) > EVENTS_PAGE else None,
+    parts = [live.render_event(agent.url, event) for event in found[:EVENTS_PAGE]]
+    if len(found) > EVENTS_PAGE:
+        parts.append(_more_events(agent, wanted, found[EVENTS_PAGE - 1].offset))
+    if request.headers.get("HX-Target", "").startswith("eventsmore-"):
+        return HttpResponse(joined(parts))
+    context = _frame(principal, agent, "events") | {
+        "region_id": dom_id("eventsregion", agent.stream_id),
+        "events_id": live.events_id(agent.stream_id),
+        "events_url": reverse("agent-events", args=[agent.type, agent.slug]),
+        "events": joined(parts),
         "type": wanted,
-    }
-    if request.headers.get("HX-Target", "").startswith("events-more"):
-        return render(request, "entities/events/more.html", context)
-    context |= _frame(principal, agent, "events") | {
-        "types": types,
+        "options": _event_types(types, wanted),
         "cursor": cursor,
         "hidden": sorted(LOG_ONLY),
     }
@@ -245,6 +266,7 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
 def board(request: HttpRequest, principal: Principal, agent: Entity, number: int) -> HttpResponse:
     """A board that the agent's type declares."""
     context = _frame(principal, agent, f"board-{number}")
+    context["region_id"] = dom_id("boardregion", agent.stream_id, number)
     page = board_page(principal, agent, number, context["family"].agents)
     if page is None:
         raise Http404("This type of agent has no such board.")
@@ -252,6 +274,20 @@ def board(request: HttpRequest, principal: Principal, agent: Entity, number: int
 
 
 # -- parts
+
+
+def _more_events(agent: Entity, type: str, before: int) -> SafeString:
+    """The button that goes on from the oldest event of a page."""
+    target = dom_id("eventsmore", agent.stream_id, before)
+    return partial(
+        "entities/events/more.html", {"id": target, "agent": agent, "type": type, "before": before}
+    )
+
+
+def _event_types(types: list[str], wanted: str) -> list[dict[str, Any]]:
+    """What the raw log may be narrowed to."""
+    choices = [("", "all but deltas"), ("all", "all"), *((each, each) for each in types)]
+    return [{"value": value, "title": title, "chosen": value == wanted} for value, title in choices]
 
 
 def _send(request: HttpRequest, principal: Principal, agent: Entity) -> str:
@@ -276,22 +312,19 @@ def _list_frame(listing: pages.Listing, form: ChatForm) -> dict[str, Any]:
 def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     """What every page of an agent shows around its tab."""
     family = pages.family(principal, agent)
-    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
-    boards = [
-        {"number": n, "tab": f"board-{n}", "title": hint.get("title") or "Board"}
-        for n, hint in enumerate(_boards(views))
-    ]
     root = agent.stream.root_id or agent.stream_id
     shared = visible(principal, Stream.objects.filter(kind=Stream.Kind.SHARED, root=root)).order_by("id")
     me = next((each for each in family.agents if each["url"] == agent.url), None)
     return {
         "agent": agent,
+        "title": agent.title or agent.slug,
+        "owner": principal_name(agent.owner),
         "section": "agents",
         "me": me or {"url": agent.url, "status": agent.status},
-        "tab": tab,
-        "boards": boards,
+        "tabs": _tabs(agent, tab),
+        "facts": _facts(agent),
         "family": family,
-        "tree": live.draw_tree(family.agents),
+        "tree": live.render_tree(family.agents),
         "shared_ids": [path.removeprefix("shared:") for path in shared.values_list("path", flat=True)[:20]],
         "may_write": may(principal, "write", agent.stream),
         "may_signal": may(principal, "signal", agent.stream),
@@ -300,8 +333,29 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     }
 
 
-def _boards(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [hint for hint in views if hint.get("kind") == "board"]
+def _tabs(agent: Entity, shown: str) -> list[dict[str, Any]]:
+    """The views of an agent: its boards first."""
+    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
+    boards = [hint for hint in views if hint.get("kind") == "board"]
+    place = [agent.type, agent.slug]
+    found = [
+        (f"board-{n}", hint.get("title") or "Board", reverse("agent-board", args=[*place, n]))
+        for n, hint in enumerate(boards)
+    ]
+    found.append(("timeline", "Timeline", reverse("agent", args=place)))
+    found.append(("state", "State", reverse("agent-state", args=place)))
+    found.append(("events", "Events", reverse("agent-events", args=place)))
+    return [{"title": title, "url": url, "current": name == shown} for name, title, url in found]
+
+
+def _facts(agent: Entity) -> list[dict[str, str]]:
+    """What stands beside an agent about it, with a link where there is one."""
+    maker = agent.created_by
+    return [
+        {"name": "Type", "text": agent.type, "url": ""},
+        {"name": "Owner", "text": principal_name(agent.owner), "url": ""},
+        {"name": "Made by", "text": principal_name(maker), "url": agent_url(maker)},
+    ]
 
 
 def _new_key() -> str:

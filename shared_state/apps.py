@@ -11,5 +11,11 @@ class SharedStateConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and the views of live pages."""
-        from shared_state import boards, checks, tables  # noqa: F401  importing registers
+        """Register the system checks and the views of live pages, and add to the skeleton of all pages."""
+        from shared_state import boards, checks, skeleton, tables  # noqa: F401  importing registers
+
+        for number, name in enumerate(("tokens", "base", "prose")):
+            skeleton.style(f"css/{name}.css", order=number)
+        for name in ("shared_state", "board"):
+            skeleton.style(f"css/{name}.css", order=90)
+        skeleton.navigate("Shared", "shared-list", section="shared", more=" state")

@@ -100,8 +100,8 @@ def test_a_changed_cell_flashes_and_says_who_changed_it_from_what(mine: World, w
     expect(note.locator("ins")).to_have_text("Streets are for people.")
     expect(note).to_contain_text("in run 1.0")
     expect(note.get_by_role("link")).to_have_attribute("href", writer)
-    expect(board.locator("#card-pro-1")).to_contain_text("Streets are for people.")
-    expect(board.locator("#card-pro-1 .card-foot a")).to_have_attribute("href", writer)
+    expect(board.locator(".card[data-key=pro-1]")).to_contain_text("Streets are for people.")
+    expect(board.locator(".card[data-key=pro-1] .card-foot a")).to_have_attribute("href", writer)
 
     wide.reload()
     expect(row.locator(".changed")).to_have_count(1)
