@@ -78,7 +78,7 @@ def home(url_name: str) -> None:
 
 
 def style(path: str, *, order: int = 50) -> None:
-    """Add a static stylesheet to every page. One with a higher `order` comes later, and so has the last word."""
+    """Add a static stylesheet to every page. A higher `order` comes later, and so has the last word."""
     _styles[path] = order
 
 

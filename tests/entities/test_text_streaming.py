@@ -46,9 +46,8 @@ def say(bot: Entity, text: str, start: int) -> None:
 
 
 def page_of(bot: Entity) -> Element:
-    return parse(
-        f'<div id="timeline-{bot.stream_id}">{pages.render_window(bot, pages.newest(bot.stream_id), [])}</div>'
-    )
+    rendered = pages.render_window(bot, pages.newest(bot.stream_id), [])
+    return parse(f'<div id="timeline-{bot.stream_id}">{rendered}</div>')
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 500])
