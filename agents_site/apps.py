@@ -23,7 +23,7 @@ class AgentsSiteConfig(AppConfig):
 
 def _add_to_skeleton() -> None:
     """Who was signed in without a password reads so on every page, and is offered no signing out."""
-    from shared_state import skeleton
+    from shared_state.html import skeleton
 
     skeleton.fill("notices", "agents_site/local_notice.html", when=_local)
     skeleton.fill("account", "agents_site/local_account.html", when=_local)

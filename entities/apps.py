@@ -14,7 +14,12 @@ class EntitiesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register checks and views, add to all pages, listen to events, find every app's `agents.py`."""
-        from entities import checks, live, receivers, stage  # noqa: F401  importing registers
+        from entities import checks  # noqa: F401  importing registers
+        from entities.wakes import receivers
+        from entities.web import (
+            live,  # noqa: F401  importing registers
+            panel,  # noqa: F401  importing registers
+        )
 
         _add_to_skeleton()
         receivers.connect()
@@ -23,7 +28,7 @@ class EntitiesConfig(AppConfig):
 
 def _add_to_skeleton() -> None:
     from entities.conf import conf
-    from shared_state import skeleton
+    from shared_state.html import skeleton
 
     def offline(request: HttpRequest) -> bool:
         return conf.provider == "offline" and skeleton.signed_in(request)

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from entities import stage, unfinished
+from entities.catalog import partial_text
+from entities.catalog.timeline import order_of
 from entities.models import Entity
-from entities.pages import Feed, Listed
-from entities.timeline import order_of
-from shared_state import boards
+from entities.web import panel
+from entities.web.queries import Feed, Listed
 from shared_state.api import (
     CollectionSpec,
     Json,
@@ -29,10 +29,11 @@ from shared_state.api import (
     row_of,
     rows,
 )
-from shared_state.boards import Board
-from shared_state.dom import dom_id
+from shared_state.html import boards
+from shared_state.html.boards import Board
+from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined
 from shared_state.models import RowRecord
-from shared_state.partials import joined
 
 PARTICIPANTS = 30
 """How many children are shown as participants at the most."""
@@ -65,17 +66,17 @@ class BoardPage:
 
 def board_page(principal: Principal, agent: Entity, number: int, known: list[Listed]) -> BoardPage | None:
     """The board with a number among those that the agent's type declares, or `None`."""
-    declared = stage.hints(agent.type)
+    declared = panel.hints(agent.type)
     if number >= len(declared):
         return None
     hint, status = declared[number]
     shared = shared_stream(principal, agent, hint)
     board = board_for(hint, agent.url, shared)
     feeds = [Feed(agent.url, "panel", format_offset(agent.stream.head))]
-    cards, feed = list[Row](), stage.render_feed(agent.stream_id)
+    cards, feed = list[Row](), panel.render_feed(agent.stream_id)
     if shared is not None:
         name = shared.path.removeprefix("shared:")
-        feed = stage.render_feed(agent.stream_id, name, format_offset(shared.head))
+        feed = panel.render_feed(agent.stream_id, name, format_offset(shared.head))
         cards = rows(shared.id, board.spec.type)
     children = [each for each in known if each["parent"] == agent.url][:PARTICIPANTS]
     participants, pools = cast_of(agent, children)
@@ -98,7 +99,7 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
 def shared_stream(principal: Principal, agent: Entity, hint: Mapping[str, Any]) -> StreamInfo | None:
     """The shared state that a hint names, if it is there and may be read."""
     try:
-        found = get_stream(f"shared:{stage.shared_id(hint, agent.url)}")
+        found = get_stream(f"shared:{panel.shared_id(hint, agent.url)}")
     except StreamNotFound:
         return None
     return found if may(principal, "read", found) else None
@@ -109,7 +110,7 @@ def board_for(hint: Json, url: str, shared: StreamInfo | None) -> Board:
     name = str(hint.get("collection", ""))
     spec = collections(shared.schema).get(name) if shared else None
     spec = spec or CollectionSpec(name, f"shared:{name}")
-    path = f"shared:{stage.shared_id(hint, url)}"
+    path = f"shared:{panel.shared_id(hint, url)}"
     board = boards.board_of(path, replace(spec, view={**hint, **spec.view}))
     return board or Board(path, spec, "", (), "", "text")
 
@@ -130,7 +131,7 @@ def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeStri
     for order, member in sorted(placed, key=lambda each: each[0]):
         child, after = known[member.url], format_offset(member.stream.head)
         participants.append(
-            stage.render_participant(
+            panel.render_participant(
                 agent.stream_id,
                 member.url,
                 order,
@@ -139,8 +140,8 @@ def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeStri
                 after=after,
             )
         )
-        pools.append(stage.render_pool(member.url, order, drafts.get(member.url, "")))
-    return joined(participants), joined([stage.render_pool(agent.url, ""), *pools])
+        pools.append(panel.render_pool(member.url, order, drafts.get(member.url, "")))
+    return joined(participants), joined([panel.render_pool(agent.url, ""), *pools])
 
 
 def _manifest_order(stream: int) -> dict[str, int]:
@@ -154,16 +155,18 @@ def _drafts(members: Mapping[str, Entity]) -> dict[str, SafeString]:
     recent = RowRecord.objects.filter(stream__in=by_stream, type="tool_call").order_by("-id")[:RECENT_CALLS]
     writing: dict[int, list[Row]] = defaultdict(list)
     for record in recent:
-        if record.value.get("status") in stage.WRITING:
+        if record.value.get("status") in panel.WRITING:
             writing[record.stream_id].append(row_of(record))
     return {
-        by_stream[stream]: stage.render_drafts(by_stream[stream], found, unfinished.raws(stream, found))
+        by_stream[stream]: panel.render_drafts(
+            by_stream[stream], found, partial_text.raws(read, stream, found)
+        )
         for stream, found in writing.items()
     }
 
 
-def _parts(agent: Entity, number: int, status: stage.StatusHint | None, shared: int) -> dict[str, SafeString]:
+def _parts(agent: Entity, number: int, status: panel.StatusHint | None, shared: int) -> dict[str, SafeString]:
     if status is None:
         return {}
     found = row(agent.stream_id, status.type, status.key)
-    return stage.render_parts(agent.stream_id, number, status, found.value if found else {}, shared)
+    return panel.render_parts(agent.stream_id, number, status, found.value if found else {}, shared)

@@ -12,12 +12,12 @@ import orjson
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from entities import timeline
-from entities.timeline import Item, Node
-from entities.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
-from shared_state.dom import dom_id
-from shared_state.markdown import open_block
-from shared_state.partials import joined, partial
+from entities.catalog import timeline
+from entities.catalog.timeline import Item, Node
+from entities.web.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import open_block
+from shared_state.html.partials import joined, partial
 from shared_state.templatetags.state import agent_url, principal_name
 
 LAZY_CHARACTERS = 4_000

@@ -1,6 +1,6 @@
 """What surrounds a board on an agent's page: topic, phase, ruling, who takes part, what is being written.
 
-The board itself shows a shared state (`shared_state.boards`). This part follows agents' own logs: the host's,
+The board itself shows a shared state (`shared_state.html.boards`). This part follows agents' own logs: the host's,
 for its status row and its children, and each participant's, for arguments that are still being written.
 Nothing here knows debates: a type declares a view hint, see `StatusHint`.
 """
@@ -16,8 +16,8 @@ import orjson
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from entities.catalog.timeline import order_of
 from entities.models import EntityType
-from entities.timeline import order_of
 from shared_state.api import (
     CollectionSpec,
     Event,
@@ -29,11 +29,11 @@ from shared_state.api import (
     format_offset,
     get_stream,
 )
-from shared_state.boards import card_id
-from shared_state.dom import dom_id
-from shared_state.live import Change, Drop, Put, Text, view
-from shared_state.markdown import render as render_markdown
-from shared_state.partials import joined, partial
+from shared_state.html.boards import card_id
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import render as render_markdown
+from shared_state.html.partials import joined, partial
+from shared_state.live.session import Change, Drop, Put, Text, view
 
 WRITES = "write_"
 """Tools that write into a shared collection are named so; the rest of the name is the collection's."""

@@ -1,4 +1,4 @@
-"""Pages about agents. Who may see what is decided by `shared_state.access`, as everywhere."""
+"""Pages about agents. Who may see what is decided by `shared_state.core.access`, as everywhere."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from entities import api, live, pages
-from entities.board_page import board_page
-from entities.drawing import tool_body
-from entities.events import COLLECTIONS, LOG_ONLY
-from entities.forms import ChatForm, NewAgentForm
+from entities import api
+from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.catalog.timeline import timeline_id
 from entities.models import Entity, EntityType
-from entities.timeline import timeline_id
-from shared_state import tables
+from entities.web import live, queries
+from entities.web.board_page import board_page
+from entities.web.forms import ChatForm, NewAgentForm
+from entities.web.render import tool_body
 from shared_state.api import (
     Principal,
     count_rows,
@@ -34,9 +34,10 @@ from shared_state.api import (
     visible,
     window,
 )
-from shared_state.dom import dom_id
+from shared_state.html import tables
+from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined, partial
 from shared_state.models import Stream
-from shared_state.partials import joined, partial
 from shared_state.templatetags.state import agent_url, principal_name
 
 EVENTS_PAGE = 100
@@ -78,7 +79,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request.user)
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
-    listing = pages.search(principal, words) if words else pages.families(principal, before)
+    listing = queries.search(principal, words) if words else queries.families(principal, before)
     tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words}
@@ -91,7 +92,7 @@ def agents(request: HttpRequest) -> HttpResponse:
 @require_GET
 def statuses(request: HttpRequest) -> JsonResponse:
     """Agents as they are now, for a page whose news are overdue."""
-    found = pages.statuses(principal_of(request.user), request.GET.getlist("url"))
+    found = queries.statuses(principal_of(request.user), request.GET.getlist("url"))
     return JsonResponse({"agents": {agent["url"]: agent for agent in found}})
 
 
@@ -111,7 +112,7 @@ def chat(request: HttpRequest) -> HttpResponse:
             form.add_error("message", str(error))
         else:
             return redirect("agent", agent.type, agent.slug)
-    listing = pages.families(principal)
+    listing = queries.families(principal)
     context = _list_frame(listing, form) | {
         "tree": live.render_tree(listing.agents),
         "tree_id": "agents-tree",
@@ -162,14 +163,14 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     problem = _send(request, principal, agent) if request.method == "POST" else ""
     if request.method == "POST" and not problem:
         return redirect("agent", agent.type, agent.slug)
-    found = pages.newest(agent.stream_id)
+    found = queries.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
     context |= {
         "region_id": dom_id("timelineregion", agent.stream_id),
         "timeline_id": timeline_id(agent.stream_id),
         "earlier_url": reverse("agent-earlier", args=[agent.type, agent.slug]),
         "window": found,
-        "timeline": pages.render_window(agent, found, context["family"].agents),
+        "timeline": queries.render_window(agent, found, context["family"].agents),
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
@@ -181,7 +182,7 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
     before = _whole(request.GET.get("before")) or 0
-    puts, further = pages.earlier(agent, before, request.GET.get("until", ""))
+    puts, further = queries.earlier(agent, before, request.GET.get("until", ""))
     return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
 
 
@@ -304,14 +305,14 @@ def _send(request: HttpRequest, principal: Principal, agent: Entity) -> str:
     return ""
 
 
-def _list_frame(listing: pages.Listing, form: ChatForm) -> dict[str, Any]:
+def _list_frame(listing: queries.Listing, form: ChatForm) -> dict[str, Any]:
     """What the list of agents shows around the tree."""
     return {"listing": listing, "chat": form, "examples": EXAMPLES, "section": "agents"}
 
 
 def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     """What every page of an agent shows around its tab."""
-    family = pages.family(principal, agent)
+    family = queries.family(principal, agent)
     root = agent.stream.root_id or agent.stream_id
     shared = visible(principal, Stream.objects.filter(kind=Stream.Kind.SHARED, root=root)).order_by("id")
     me = next((each for each in family.agents if each["url"] == agent.url), None)

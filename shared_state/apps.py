@@ -12,7 +12,12 @@ class SharedStateConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and the views of live pages, and add to the skeleton of all pages."""
-        from shared_state import boards, checks, skeleton, tables  # noqa: F401  importing registers
+        from shared_state import checks  # noqa: F401  importing registers
+        from shared_state.html import (
+            boards,  # noqa: F401  importing registers
+            skeleton,
+            tables,  # noqa: F401  importing registers
+        )
 
         for number, name in enumerate(("tokens", "base", "prose")):
             skeleton.style(f"css/{name}.css", order=number)

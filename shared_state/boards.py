@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
-from shared_state.dom import dom_id
-from shared_state.live import Change, Drop, Put, view
-from shared_state.partials import joined, partial
+from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined, partial
+from shared_state.live.session import Change, Drop, Put, view
 
 CHIP_CHARACTERS = 40
 """Other short fields of a card are shown as chips; longer ones only in the table."""

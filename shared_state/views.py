@@ -13,10 +13,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from shared_state import api, boards, tables
+from shared_state import api
 from shared_state.api import Principal, StreamInfo
-from shared_state.dom import dom_id
-from shared_state.live import Put
+from shared_state.html import boards, tables
+from shared_state.html.dom import dom_id
+from shared_state.live.session import Put
 from shared_state.models import EventRecord, RowRecord, Stream
 
 STREAMS_PAGE = 50

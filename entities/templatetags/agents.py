@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from entities import words
+from entities.web import words
 
 register = template.Library()
 

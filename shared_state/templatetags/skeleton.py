@@ -1,4 +1,4 @@
-"""Tags of the skeleton that all pages extend; see `shared_state.skeleton`."""
+"""Tags of the skeleton that all pages extend; see `shared_state.html.skeleton`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.template.context import Context
 from django.utils.safestring import SafeString
 
-from shared_state import skeleton
 from shared_state.conf import conf
+from shared_state.html import skeleton
 
 register = template.Library()
 

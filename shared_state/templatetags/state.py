@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
-from shared_state import markdown as markdown_renderer
 from shared_state.api import Origin
-from shared_state.dom import dom_id as make_dom_id
+from shared_state.html import markdown as markdown_renderer
+from shared_state.html.dom import dom_id as make_dom_id
 
 register = template.Library()
 
@@ -27,7 +27,7 @@ def markdown(text: str | None) -> SafeString:
 
 @register.simple_tag
 def dom_id(kind: str, *parts: object) -> str:
-    """The id of an element; see `shared_state.dom`."""
+    """The id of an element; see `shared_state.html.dom`."""
     return make_dom_id(kind, *parts)
 
 

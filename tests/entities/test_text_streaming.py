@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from entities import live, log, pages
+from entities.catalog import log
 from entities.models import Entity
+from entities.web import live, queries
 from shared_state import api
-from shared_state.live import Put
+from shared_state.live.session import Put
 from tests.entities import making
 from tests.entities.browsing import Element, apply, parse
 
@@ -46,7 +47,7 @@ def say(bot: Entity, text: str, start: int) -> None:
 
 
 def page_of(bot: Entity) -> Element:
-    rendered = pages.render_window(bot, pages.newest(bot.stream_id), [])
+    rendered = queries.render_window(bot, queries.newest(bot.stream_id), [])
     return parse(f'<div id="timeline-{bot.stream_id}">{rendered}</div>')
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from entities import timeline
-from entities.timeline import Fact, Gone, Item, Piece
+from entities.catalog import timeline
+from entities.catalog.timeline import Fact, Gone, Item, Piece
 from shared_state.api import Event, Origin, Row
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from entities import board_page, drawing, live, pages, stage, timeline
+from entities.catalog import timeline
 from entities.models import Entity
-from entities.registry import registry
-from shared_state import api, boards, tables
+from entities.types.registry import registry
+from entities.web import board_page, live, panel, queries, render
+from shared_state import api
 from shared_state.api import Event, StreamInfo
-from shared_state.dom import dom_id
-from shared_state.live import Change
+from shared_state.html import boards, tables
+from shared_state.html.dom import dom_id
+from shared_state.live.session import Change
 from tests.entities.browsing import Element, apply, parse
 from tests.support import runtime
 
@@ -51,8 +53,8 @@ def comparable(root: Element) -> str:
 
 
 def reloaded_timeline(agent: Entity) -> Element:
-    window = pages.newest(agent.stream_id, limit=100_000)
-    return parse(f'<div id="timeline-{agent.stream_id}">{pages.render_window(agent, window, [])}</div>')
+    window = queries.newest(agent.stream_id, limit=100_000)
+    return parse(f'<div id="timeline-{agent.stream_id}">{queries.render_window(agent, window, [])}</div>')
 
 
 async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
@@ -96,7 +98,7 @@ def _as_of(agent: Entity, events: list[Event]) -> Element:
     unfinished = {(row.type, row.key) for row in timeline.unfinished(found)}
     deltas = [event for event in events if event.type in timeline.DELTAS]
     raws = {place: raw for place, raw in timeline.joined(deltas).items() if place in unfinished}
-    drawn = drawing.render_nodes(timeline.tree(found, raws), agent.url)
+    drawn = render.render_nodes(timeline.tree(found, raws), agent.url)
     return parse(f'<div id="timeline-{agent.stream_id}">{drawn}</div>')
 
 
@@ -104,12 +106,12 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
     """Window after window from the end, as a reader scrolls up, gives the whole page."""
 
     def read_back() -> Element:
-        window = pages.newest(debate.stream_id, limit=5)
-        rendered = pages.render_window(debate, window, [])
+        window = queries.newest(debate.stream_id, limit=5)
+        rendered = queries.render_window(debate, window, [])
         page = parse(f'<div id="timeline-{debate.stream_id}">{rendered}</div>')
         before = window.before
         while before is not None:
-            puts, before = pages.earlier(debate, before, limit=5)
+            puts, before = queries.earlier(debate, before, limit=5)
             apply(page, puts)
         return page
 
@@ -120,7 +122,7 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
 
 async def test_the_tree_of_agents_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
-        listing = pages.families(runtime.ADA)
+        listing = queries.families(runtime.ADA)
         return parse(f'<ul id="agents-tree">{live.render_tree(listing.agents)}</ul>')
 
     shown = await runtime.look(reload)
@@ -187,7 +189,7 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
 
 async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
-        known = pages.family(runtime.ADA, debate).agents
+        known = queries.family(runtime.ADA, debate).agents
         found = board_page.board_page(runtime.ADA, debate, 0, known)
         assert found is not None
         parts = "".join(found.parts.values())
@@ -195,15 +197,15 @@ async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: 
         return parse(f'{parts}{host}<div id="{found.pools_id}">{found.pools}</div>')
 
     def empty() -> str:
-        ((_, hint),) = stage.hints("debate")
+        ((_, hint),) = panel.hints("debate")
         assert hint is not None
         host = debate.stream_id
-        parts = "".join(stage.render_parts(host, 0, hint, {}, 0).values())
-        pools = f'<div id="pools-{host}">{stage.render_pool(debate.url, "")}</div>'
+        parts = "".join(panel.render_parts(host, 0, hint, {}, 0).values())
+        pools = f'<div id="pools-{host}">{panel.render_pool(debate.url, "")}</div>'
         return f'{parts}<ul id="participants-{host}"></ul>{pools}'
 
     shown = await runtime.look(reload)
-    page = await runtime.look(replayed, debate.url, stage.render_panel, await runtime.look(empty))
+    page = await runtime.look(replayed, debate.url, panel.render_panel, await runtime.look(empty))
 
     for root in (page, shown):
         for name in root.having("data-agent-title"):
@@ -217,11 +219,11 @@ async def test_drafts_are_gone_when_the_arguments_are_there(debate: Entity) -> N
     """A participant's log brings its drafts and takes them away again."""
     for side in ("pro", "con"):
         path = f"/worker/town-{side}"
-        empty = stage.render_pool(path, "")
+        empty = panel.render_pool(path, "")
         stream = await runtime.look(api.get_stream, path)
         events = await runtime.look(api.read, stream.id, 0, 100_000)
         page, most = parse(empty), 0
         for event in events:
-            apply(page, stage.render_panel(stream, [event]))
+            apply(page, panel.render_panel(stream, [event]))
             most = max(most, len(page.having("data-draft")))
         assert (most, len(page.having("data-draft"))) == (1, 0)

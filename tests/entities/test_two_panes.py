@@ -6,12 +6,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from entities import live, log, stage
+from entities.catalog import log
 from entities.models import Entity
-from entities.registry import registry
+from entities.types.registry import registry
+from entities.web import live, panel
 from shared_state import api
 from shared_state.api import Collection, NewEvent, Origin, SharedStateSchema, StreamInfo
-from shared_state.live import Put
+from shared_state.live.session import Put
 from tests.entities import making
 from tests.entities.browsing import Element, parse
 
@@ -113,7 +114,7 @@ def test_what_is_pushed_goes_to_the_pane_of_its_stream(page: Client, debates: li
     events = api.read(stream.id, limit=1000)
 
     for renderer, own, foreign in (
-        (stage.render_panel, there, elsewhere),
+        (panel.render_panel, there, elsewhere),
         (live.render_timeline, timelines[0], timelines[1]),
     ):
         puts = [change for change in renderer(stream, events) if isinstance(change, Put)]

@@ -8,9 +8,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from entities import log
+from entities.catalog import log
 from entities.models import Entity
-from entities.registry import registry
+from entities.types.registry import registry
 from shared_state.models import Grant
 from tests.entities import making
 from tests.entities.browsing import Element, parse
@@ -158,7 +158,7 @@ def test_the_raw_log_is_newest_first_and_can_be_filtered(page: Client, bot: Enti
 
 
 def test_the_raw_log_has_pages(page: Client, bot: Entity, monkeypatch: Any) -> None:
-    monkeypatch.setattr("entities.views.EVENTS_PAGE", 4)
+    monkeypatch.setattr("entities.web.views.EVENTS_PAGE", 4)
     making.write(bot, making.run("1.0"))
 
     (more,) = shown(page.get("/assistant/bot/events/")).having("hx-get", None)[-1:]

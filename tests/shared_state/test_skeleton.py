@@ -9,7 +9,7 @@ from django.template import engines
 from django.test import RequestFactory
 from django.urls import path
 
-from shared_state import skeleton
+from shared_state.html import skeleton
 from tests.entities.browsing import Element, parse
 
 

@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pydantic import BaseModel
 
-from shared_state import api, tables
+from shared_state import api
 from shared_state.api import Collection, Origin, SharedStateSchema, StreamInfo, Unit
-from shared_state.live import Drop, Put
+from shared_state.html import tables
+from shared_state.live.session import Drop, Put
 from tests.entities.browsing import Element, apply, parse
 
 BOARD = {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}
@@ -175,7 +176,7 @@ def test_keys_may_be_anything(client: Client, ada: User, shared: StreamInfo) -> 
 def test_earlier_rows_come_as_changes(
     client: Client, ada: User, shared: StreamInfo, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("shared_state.views.ROWS_PAGE", 2)
+    monkeypatch.setattr("shared_state.html.views.ROWS_PAGE", 2)
     for number in range(5):
         put(shared, f"a{number}")
     client.force_login(ada)

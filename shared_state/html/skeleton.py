@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from shared_state.partials import joined
+from shared_state.html.partials import joined
 
 Condition = Callable[[HttpRequest], bool]
 
