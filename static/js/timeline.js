@@ -41,7 +41,7 @@ function before(context) {
 function findAnchor() {
   const box = timeline().getBoundingClientRect();
   for (let y = Math.max(box.top + 2, 60); y < innerHeight; y += 24) {
-    const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("#timeline [data-order][id]");
+    const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("[data-timeline] [data-order][id]");
     if (found && !found.matches(".run")) return { id: found.id, top: found.getBoundingClientRect().top };
   }
   return null;
@@ -125,9 +125,11 @@ async function load(button, until) {
 // -- links to one item
 
 async function toTarget() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  if (!id || !timeline()) return false;
-  if (!document.getElementById(id) && /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/.test(id)) await earlier(id);
+  const fragment = decodeURIComponent(location.hash.slice(1));
+  if (!fragment || !timeline()) return false;
+  // A link says which item (`tool-3.0-s1-c0`); its element says in which stream too (`tool-17-3.0-s1-c0`).
+  const id = fragment.replace("-", `-${timeline().dataset.stream}-`);
+  if (!document.getElementById(id) && /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/.test(fragment)) await earlier(fragment);
   const element = document.getElementById(id);
   if (!element) return false;
   if (element.matches("details")) element.open = true;
