@@ -62,7 +62,7 @@ def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
 
 
 def _run(item: Item, statuses: Statuses) -> dict[str, Any]:
-    return {"foot_id": dom_id("runfoot", item.data["key"])}
+    return {"foot_id": dom_id("runfoot", item.data["key"]), "steps_id": dom_id("runtotal", item.data["key"])}
 
 
 def _tool(item: Item, statuses: Statuses) -> dict[str, Any]:

@@ -107,6 +107,9 @@ def draw_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             target = dom_id("agent", agent["url"])
             order = agent_order(agent, event.offset)
             found.append(Put(target, container(agent), order, draw_agent(agent, order)))
+            if agent.get("parent"):
+                # It is no leaf any more, and not alone on its own page.
+                found += [Drop(dom_id(mark, agent["parent"])) for mark in ("leaf", "alone")]
         # The row is a shell that keeps the agents below it; only its line changes. It is always sent,
         # because other pages read the agent's status from it.
         found.append(Put(dom_id("line", agent["url"]), "", "", draw_line(agent), insert=False))

@@ -292,6 +292,7 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
         "boards": boards,
         "family": family,
         "tree": live.draw_tree(family.agents),
+        "alone": len(family.agents) < 2,
         "shared_ids": [path.removeprefix("shared:") for path in shared.values_list("path", flat=True)[:20]],
         "may_write": may(principal, "write", agent.stream),
         "may_signal": may(principal, "signal", agent.stream),

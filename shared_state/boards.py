@@ -90,7 +90,7 @@ def draw_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
         inserted = event.operation == "insert"
         card = Card(event.key, event.value, event.origin, event.timestamp, event.offset if inserted else None)
         row, column = place(board, card)
-        if inserted:
+        if inserted and column in board.column_values:
             found.append(Put(dom_id("boardrow", row), ROWS, row_order(row), draw_row(board, row, {})))
         html = draw_card(board, card)
         found.append(Put(dom_id("card", card.key), cell_id(row, column), card_order(card), html, inserted))
@@ -160,7 +160,8 @@ def draw_rows(board: Board, rows: Iterable[Row]) -> SafeString:
     by_row: dict[str, dict[str, list[SafeString]]] = {}
     for card in sorted(cards, key=card_order):
         row, column = place(board, card)
-        by_row.setdefault(row, {}).setdefault(column, []).append(draw_card(board, card))
+        if column in board.column_values:
+            by_row.setdefault(row, {}).setdefault(column, []).append(draw_card(board, card))
     drawn = [
         draw_row(board, row, {column: _joined(found) for column, found in by_row[row].items()})
         for row in sorted(by_row, key=row_order)

@@ -125,6 +125,11 @@ class Table:
     rows: SafeString
     count: int
 
+    @property
+    def width(self) -> int:
+        """How many columns are drawn: those of the collection, and who changed a row."""
+        return len(self.columns) + 1
+
 
 def table_of(spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int) -> Table:
     """A collection with those of the rows that are its own. `count`: how many it has in all."""
