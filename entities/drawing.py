@@ -9,9 +9,9 @@ import orjson
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from entities.timeline import Item, Node
-from shared_state.dom import dom_id
-from shared_state.markdown import open_block
+from entities.catalog.timeline import Item, Node
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import open_block
 from shared_state.templatetags.state import agent_url, principal_name
 
 LAZY_CHARACTERS = 4_000

@@ -10,13 +10,14 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from entities import drawing, timeline, unfinished
+from entities.catalog import partial_text, timeline
 from entities.models import EntityType
-from shared_state import tables
+from entities.web import render
 from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed
-from shared_state.dom import dom_id
-from shared_state.live import Change, Drop, Put, Text, view
-from shared_state.markdown import open_block
+from shared_state.html import tables
+from shared_state.html.dom import dom_id
+from shared_state.html.markdown import open_block
+from shared_state.live.session import Change, Drop, Put, Text, view
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
@@ -35,7 +36,7 @@ def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             elif isinstance(change, timeline.Gone):
                 found.append(Drop(change.target))
             else:
-                html = drawing.draw(change, stream.path)
+                html = render.draw(change, stream.path)
                 found.append(Put(change.id, change.parent, change.order, html, change.insert))
     return list(_in_blocks(stream, merged(found), events))
 
@@ -61,13 +62,13 @@ def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Pu
     row = committed.row(stream.id, "text", key)
     if row is None:  # it was taken back, and will be said anew
         return None
-    said = unfinished.said(stream.id, row, until) if piece.start else piece.text
+    said = partial_text.said(read, stream.id, row, until) if piece.start else piece.text
     before, after = said[: piece.start], said[: piece.start + len(piece.text)]
     if open_block(before) == open_block(after):
         return None
     streaming = replace(timeline.of_row(row), value={**row.value, "status": "streaming"}, created=None)
     item = timeline.item(streaming, after)
-    return Put(item.id, "", "", drawing.draw(item, stream.path), insert=False) if item else None
+    return Put(item.id, "", "", render.draw(item, stream.path), insert=False) if item else None
 
 
 def merged(changes: Iterable[Change]) -> Iterator[Change]:

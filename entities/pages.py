@@ -13,8 +13,10 @@ from typing import Any
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils.safestring import SafeString
 
-from entities import directory, drawing, timeline, unfinished
+from entities import presence
+from entities.catalog import partial_text, timeline
 from entities.models import Entity
+from entities.web import render
 from shared_state.api import (
     Origin,
     Principal,
@@ -26,8 +28,8 @@ from shared_state.api import (
     visible,
     window,
 )
-from shared_state.dom import parse_dom_id
-from shared_state.live import Put
+from shared_state.html.dom import parse_dom_id
+from shared_state.live.session import Put
 from shared_state.models import RowRecord, Stream
 
 WINDOW = 60
@@ -103,8 +105,8 @@ def listed(agents: QuerySet[Entity]) -> list[Listed]:
     entry = RowRecord.objects.filter(stream=OuterRef("directory_id"), type="agent", key=OuterRef("url"))
     placed = agents.select_related("parent").annotate(place=Subquery(entry.values("created")[:1]))
     return [
-        directory.listing(agent, agent.parent.url if agent.parent else None)
-        | {"directory": directory.path_of(agent.owner), "place": agent.place or 0}
+        presence.listing(agent, agent.parent.url if agent.parent else None)
+        | {"directory": presence.path_of(agent.owner), "place": agent.place or 0}
         for agent in placed
     ]
 
@@ -112,15 +114,15 @@ def listed(agents: QuerySet[Entity]) -> list[Listed]:
 def directory_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Feed]:
     """The directories of what is shown, and one's own, made at the first visit. One query."""
     me = str(principal)
-    mine = Q(path=directory.path_of(me))
+    mine = Q(path=presence.path_of(me))
     found = Stream.objects.filter(mine | Q(pk__in=streams)).order_by("id")
     feeds = [
         Feed(path, "directory", format_offset(head))
         for path, head in visible(principal, found).values_list("path", "head")
     ]
-    if all(feed.stream != directory.path_of(me) for feed in feeds):
+    if all(feed.stream != presence.path_of(me) for feed in feeds):
         # Without agents there is nothing to follow yet, and the first one would not appear by itself.
-        made = unit(lambda work: directory.ensure(work, me), origin=Origin(me))
+        made = unit(lambda work: presence.ensure(work, me), origin=Origin(me))
         feeds.append(Feed(made.path, "directory", format_offset(made.head)))
     return feeds
 
@@ -140,8 +142,8 @@ def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:
     """
     found = visible_agents(principal).filter(url__in=urls[:FOUND]).select_related("parent")
     return [
-        directory.listing(agent, agent.parent.url if agent.parent else None)
-        | {"overdue": agent.lease_expires_at is not None and not directory.lease_held(agent)}
+        presence.listing(agent, agent.parent.url if agent.parent else None)
+        | {"overdue": agent.lease_expires_at is not None and not presence.lease_held(agent)}
         for agent in found
     ]
 
@@ -169,7 +171,7 @@ def newest(stream: int, before: int | None = None, limit: int = WINDOW) -> Windo
     if missing:
         runs = RowRecord.objects.filter(stream=stream, type="run", key__in=missing)
         rows = [*map(row_of, runs), *rows]
-    return Window(rows, unfinished.raws(stream, rows), earlier)
+    return Window(rows, partial_text.raws(read, stream, rows), earlier)
 
 
 def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) -> tuple[list[Put], int | None]:
@@ -186,7 +188,7 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         item = timeline.item(timeline.of_row(each), raw)
         if item is not None:
             puts += [
-                Put(one.id, one.parent, one.order, drawing.draw(one, agent.url))
+                Put(one.id, one.parent, one.order, render.draw(one, agent.url))
                 for one in (*item.shells(), item)
             ]
     return puts, found.before
@@ -204,4 +206,4 @@ def _row_of_element(stream: int, element: str) -> Row | None:
 def draw_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:
     """The HTML of a window."""
     states = {each["url"]: each["status"] for each in known}
-    return drawing.draw_nodes(timeline.tree(found.rows, found.raws), agent.url, states)
+    return render.draw_nodes(timeline.tree(found.rows, found.raws), agent.url, states)

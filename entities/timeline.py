@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shared_state.dom import dom_id
+from shared_state.html.dom import dom_id
 
 if TYPE_CHECKING:
     from shared_state.api import Event, Row

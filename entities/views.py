@@ -1,4 +1,4 @@
-"""Pages about agents. Who may see what is decided by `shared_state.access`, as everywhere."""
+"""Pages about agents. Who may see what is decided by `shared_state.core.access`, as everywhere."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from entities import api, live, pages
-from entities.board_page import board_page
-from entities.events import COLLECTIONS, LOG_ONLY
-from entities.forms import ChatForm, NewAgentForm
+from entities import api
+from entities.catalog.events import COLLECTIONS, LOG_ONLY
 from entities.models import Entity, EntityType
-from shared_state import tables
+from entities.web import live, queries
+from entities.web.board_page import board_page
+from entities.web.forms import ChatForm, NewAgentForm
 from shared_state.api import (
     Principal,
     count_rows,
@@ -30,6 +30,7 @@ from shared_state.api import (
     visible,
     window,
 )
+from shared_state.html import tables
 from shared_state.models import Stream
 
 EVENTS_PAGE = 100
@@ -71,7 +72,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request.user)
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
-    listing = pages.search(principal, words) if words else pages.families(principal, before)
+    listing = queries.search(principal, words) if words else queries.families(principal, before)
     tree = live.draw_found(listing.agents) if words else live.draw_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words, "older": bool(before)}
@@ -83,7 +84,7 @@ def agents(request: HttpRequest) -> HttpResponse:
 @require_GET
 def statuses(request: HttpRequest) -> JsonResponse:
     """Agents as they are now, for a page whose news are overdue."""
-    found = pages.statuses(principal_of(request.user), request.GET.getlist("url"))
+    found = queries.statuses(principal_of(request.user), request.GET.getlist("url"))
     return JsonResponse({"agents": {agent["url"]: agent for agent in found}})
 
 
@@ -103,7 +104,7 @@ def chat(request: HttpRequest) -> HttpResponse:
             form.add_error("message", str(error))
         else:
             return redirect("agent", agent.type, agent.slug)
-    listing = pages.families(principal)
+    listing = queries.families(principal)
     context = _list_frame(listing, form) | {"tree": live.draw_tree(listing.agents)}
     return render(request, "entities/agents.html", context, status=400)
 
@@ -151,11 +152,11 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     problem = _send(request, principal, agent) if request.method == "POST" else ""
     if request.method == "POST" and not problem:
         return redirect("agent", agent.type, agent.slug)
-    found = pages.newest(agent.stream_id)
+    found = queries.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
     context |= {
         "window": found,
-        "timeline": pages.draw_window(agent, found, context["family"].agents),
+        "timeline": queries.draw_window(agent, found, context["family"].agents),
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
@@ -167,7 +168,7 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
     before = _whole(request.GET.get("before")) or 0
-    puts, further = pages.earlier(agent, before, request.GET.get("until", ""))
+    puts, further = queries.earlier(agent, before, request.GET.get("until", ""))
     return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
 
 
@@ -268,14 +269,14 @@ def _send(request: HttpRequest, principal: Principal, agent: Entity) -> str:
     return ""
 
 
-def _list_frame(listing: pages.Listing, form: ChatForm) -> dict[str, Any]:
+def _list_frame(listing: queries.Listing, form: ChatForm) -> dict[str, Any]:
     """What the list of agents shows around the tree."""
     return {"listing": listing, "chat": form, "examples": EXAMPLES, "section": "agents"}
 
 
 def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     """What every page of an agent shows around its tab."""
-    family = pages.family(principal, agent)
+    family = queries.family(principal, agent)
     views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
     boards = [
         {"number": n, "tab": f"board-{n}", "title": hint.get("title") or "Board"}

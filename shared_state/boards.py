@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
-from shared_state.dom import dom_id
-from shared_state.live import Change, Drop, Put, view
+from shared_state.html.dom import dom_id
+from shared_state.live.session import Change, Drop, Put, view
 
 ROWS = "board-rows"
 """The id of the element that the rows lie in."""

@@ -8,11 +8,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from entities import directory, live
+from entities import presence
 from entities.models import Entity
-from entities.registry import registry
-from shared_state import api, boards
+from entities.types.registry import registry
+from entities.web import live
+from shared_state import api
 from shared_state.api import NewEvent, StreamInfo
+from shared_state.html import boards
 from tests.entities import making
 from tests.entities.browsing import Element, apply, parse
 from tests.shared_state.test_tables import change, make, put
@@ -88,7 +90,7 @@ def test_a_card_of_no_column_makes_no_row(page: Client, ada: User) -> None:
 @pytest.mark.parametrize(("address", "mark"), [("/agents/", "leaf"), ("/assistant/bot/", "alone")])
 def test_a_mark_goes_with_the_first_child(page: Client, ada: User, address: str, mark: str) -> None:
     bot = making.agent(ada, "bot")
-    path = directory.path_of("user:ada")
+    path = presence.path_of("user:ada")
     shown, since = opened(page, address), head(path)
     before = [each.attributes["id"] for each in shown.having("class", mark)]
     making.agent(ada, "helper", type="worker", parent=bot)
