@@ -4,6 +4,15 @@ from django.apps import AppConfig
 from django.http import HttpRequest
 from django.utils.module_loading import autodiscover_modules
 
+SHEETS = (
+    "css/entities/agents.css",
+    "css/entities/agent.css",
+    "css/entities/timeline.css",
+    "css/entities/items.css",
+    "css/entities/board.css",
+)
+"""In the order of the cascade."""
+
 
 class EntitiesConfig(AppConfig):
     """Agents."""
@@ -33,8 +42,8 @@ def _add_to_skeleton() -> None:
     def offline(request: HttpRequest) -> bool:
         return conf.providers[DEFAULT].backend == OFFLINE and skeleton.signed_in(request)
 
-    skeleton.style("css/entities.css")
-    skeleton.style("css/timeline.css")
+    for sheet in SHEETS:
+        skeleton.style(sheet)
     skeleton.home("home")
     skeleton.navigate("Agents", "agents", section="agents", order=10)
     skeleton.fill("tools", "entities/skeleton/offline_chip.html", when=offline)

@@ -2,6 +2,17 @@
 
 from django.apps import AppConfig
 
+SHEETS = (
+    "css/tokens.css",
+    "css/base.css",
+    "css/controls.css",
+    "css/site.css",
+    "css/shared_state/prose.css",
+    "css/shared_state/tables.css",
+    "css/shared_state/board.css",
+)
+"""In the order of the cascade; those of other apps come after them."""
+
 
 class SharedStateConfig(AppConfig):
     """Streams, rows, live pages."""
@@ -19,8 +30,6 @@ class SharedStateConfig(AppConfig):
             tables,  # noqa: F401  importing registers
         )
 
-        for number, name in enumerate(("tokens", "base", "prose")):
-            skeleton.style(f"css/{name}.css", order=number)
-        for name in ("shared_state", "board"):
-            skeleton.style(f"css/{name}.css", order=90)
+        for number, sheet in enumerate(SHEETS):
+            skeleton.style(sheet, order=number)
         skeleton.navigate("Shared", "shared-list", section="shared", more=" state")

@@ -94,6 +94,14 @@ class Item:
     raw: str = ""
     """What the deltas of an unfinished text add up to."""
 
+    def shells(self) -> list[Item]:
+        """What must be there before it: a run says how many steps it took once it has taken one."""
+        if self.template != "step" or not self.insert:
+            return []
+        run = self.data["run_id"]
+        total, end = dom_id("runtotal", self.stream, run), dom_id("runend", self.stream, run)
+        return [Item(self.stream, "run_steps", total, end, "", {"key": run})]
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -157,7 +165,7 @@ def changes(fact: Fact) -> list[Item | Piece | Gone]:
     if fact.type == "run":
         # The shell keeps its body if it is there already, so its foot is always sent along.
         return [found, run_foot(fact)]
-    return [found]
+    return [*found.shells(), found]
 
 
 def item(fact: Fact, raw: str = "") -> Item | None:

@@ -108,6 +108,9 @@ def render_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change
             target = dom_id("agent", agent["url"])
             order = agent_order(agent, event.offset)
             found.append(Put(target, container(agent), order, render_agent(agent, order)))
+            if agent.get("parent"):
+                # It is no leaf any more, and not alone on its own page.
+                found += [Drop(dom_id(mark, agent["parent"])) for mark in ("leaf", "alone")]
         # The row is a shell that keeps the agents below it; only its line changes. It is always sent,
         # because other pages read the agent's status from it.
         found.append(Put(dom_id("line", agent["url"]), "", "", render_line(agent), insert=False))
@@ -136,6 +139,7 @@ def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None =
     context = {
         "id": dom_id("agent", agent["url"]),
         "kids_id": dom_id("kids", agent["url"]),
+        "leaf_id": dom_id("leaf", agent["url"]),
         "agent": agent,
         "order": order,
         "line": render_line(agent),

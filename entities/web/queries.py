@@ -191,7 +191,10 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         raw = found.raws.get((each.type, each.key), "")
         item = timeline.item(timeline.of_row(each), raw)
         if item is not None:
-            puts.append(Put(item.id, item.parent, item.order, render.render(item, agent.url)))
+            puts += [
+                Put(one.id, one.parent, one.order, render.render(one, agent.url))
+                for one in (*item.shells(), item)
+            ]
     return puts, found.before
 
 

@@ -139,10 +139,19 @@ def _reasoning(item: Item, statuses: Statuses) -> dict[str, Any]:
     }
 
 
+RUN_PARTS = ("items", "end", "total", "steps", "foot")
+"""What has an id of its own in a run."""
+
+
 def _run(item: Item, statuses: Statuses) -> dict[str, Any]:
     key = item.data["key"]
-    ids = {f"{part}_id": dom_id(f"run{part}", item.stream, key) for part in ("items", "steps", "foot")}
+    ids = {f"{part}_id": dom_id(f"run{part}", item.stream, key) for part in RUN_PARTS}
     return ids | {"foot": _foot(item.data)}
+
+
+def _run_steps(item: Item, statuses: Statuses) -> dict[str, Any]:
+    key = item.data["key"]
+    return {f"{part}_id": dom_id(f"run{part}", item.stream, key) for part in ("total", "steps")}
 
 
 def _run_foot(item: Item, statuses: Statuses) -> dict[str, Any]:
@@ -264,6 +273,7 @@ _PREPARED: dict[str, Callable[[Item, Statuses], dict[str, Any]]] = {
     "reasoning": _reasoning,
     "run": _run,
     "run_foot": _run_foot,
+    "run_steps": _run_steps,
     "step": _step,
     "tool_call": _tool,
     "error": _error,

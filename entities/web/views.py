@@ -326,6 +326,8 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
         "facts": _facts(agent),
         "family": family,
         "tree": live.render_tree(family.agents),
+        "alone": len(family.agents) < 2,
+        "alone_id": dom_id("alone", agent.url),
         "shared_ids": [path.removeprefix("shared:") for path in shared.values_list("path", flat=True)[:20]],
         "may_write": may(principal, "write", agent.stream),
         "may_signal": may(principal, "signal", agent.stream),

@@ -102,7 +102,7 @@ def render_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             event.offset if inserted else None,
         )
         row, column = place(board, card)
-        if inserted:
+        if inserted and column in board.column_values:
             target = dom_id("boardrow", stream.id, row)
             found.append(Put(target, board.rows_id, row_order(row), render_row(board, stream.id, row, {})))
         parent, order = cell_id(stream.id, row, column), card_order(card)
@@ -179,7 +179,8 @@ def render_rows(board: Board, stream: int, rows: Iterable[Row]) -> SafeString:
     by_row: dict[str, dict[str, list[SafeString]]] = {}
     for card in sorted(cards, key=card_order):
         row, column = place(board, card)
-        by_row.setdefault(row, {}).setdefault(column, []).append(render_card(board, card))
+        if column in board.column_values:
+            by_row.setdefault(row, {}).setdefault(column, []).append(render_card(board, card))
     return joined(
         render_row(board, stream, row, {column: joined(found) for column, found in by_row[row].items()})
         for row in sorted(by_row, key=row_order)

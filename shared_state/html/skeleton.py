@@ -3,7 +3,7 @@
 An app calls this in its `ready()`, so that the skeleton, `shared_state/base.html`, knows none of them:
 
     skeleton.navigate("Agents", "agents", section="agents")
-    skeleton.style("css/entities.css")
+    skeleton.style("myapp/pages.css")
     skeleton.fill("tools", "entities/offline_chip.html", when=offline)
 """
 

@@ -136,6 +136,11 @@ class Table:
     rows: SafeString
     count: int
 
+    @property
+    def width(self) -> int:
+        """How many columns are drawn: those of the collection, and who changed a row."""
+        return len(self.headings) + 1
+
 
 def table_of(
     stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int

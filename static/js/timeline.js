@@ -59,7 +59,7 @@ function after(context) {
 
 function arrived(element, { placed, inserted, context }) {
   if (!concerns(context) || !placed) return;
-  if (inserted && !context.earlier && !sticking && !element.matches(".step")) unseen += 1;
+  if (inserted && !context.earlier && !sticking && !element.matches(".step, .run-steps")) unseen += 1;
   const run = element.closest(".run");
   if (run) total(run);
   if (!context.earlier && element.matches("[data-finished]")) announce(element.textContent);
@@ -83,6 +83,8 @@ function showLatest() {
 const short = (count) => (count < 1000 ? String(count) : count < 999500 ? `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`);
 
 function total(run) {
+  const label = run.querySelector("[data-total]");
+  if (!label) return;
   const steps = [...run.querySelectorAll("[data-step]")];
   const sum = (name) => steps.reduce((all, step) => all + Number(step.dataset[name] || 0), 0);
   const cost = sum("cost");
@@ -90,7 +92,7 @@ function total(run) {
   const parts = [`${steps.length} step${steps.length === 1 ? "" : "s"}`];
   if (sum("in") || sum("out")) parts.push(`${short(sum("in"))} in`, `${short(sum("out"))} out`);
   if (cost > 0) parts.push(`$${cost.toFixed(cost < 0.1 && cost ? 4 : 2)}`);
-  run.querySelector("[data-total]").textContent = [...parts, ...models].join(" · ");
+  label.textContent = [...parts, ...models].join(" · ");
 }
 
 // -- earlier rows
