@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
-from shared_state import admin_parts
+from shared_state.html import admin_parts
 from shared_state.models import EventRecord, Grant, RowRecord, Stream
 from tests.site.world import NOW, World, build
 
