@@ -17,7 +17,7 @@ from shared_state.html import tables
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, Text, view
+from shared_state.live.session.session import Change, Drop, Put, Text, view
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
@@ -150,7 +150,9 @@ def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None =
 
 def render_line(agent: Mapping[str, Any]) -> SafeString:
     """The changing part of an agent's row."""
-    return partial("entities/agents/line.html", {"id": dom_id("line", agent["url"]), "agent": agent})
+    title = agent["title"] or agent["slug"]
+    context = {"id": dom_id("line", agent["url"]), "agent": agent, "title": title}
+    return partial("entities/agents/line.html", context)
 
 
 def render_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
