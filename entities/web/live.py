@@ -17,7 +17,7 @@ from shared_state.html import tables
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
-from shared_state.live.session.session import Change, Drop, Put, Text, view
+from shared_state.live.session import Change, Drop, Put, Text, view
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""

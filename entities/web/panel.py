@@ -34,7 +34,7 @@ from shared_state.html.boards import card_id
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import render as render_markdown
 from shared_state.html.partials import joined, partial
-from shared_state.live.session.session import Change, Drop, Put, Text, view
+from shared_state.live.session import Change, Drop, Put, Text, view
 
 WRITES = "write_"
 """Tools that write into a shared collection are named so; the rest of the name is the collection's."""

@@ -30,7 +30,7 @@ from shared_state.api import (
     window,
 )
 from shared_state.html.dom import parse_dom_id
-from shared_state.live.session.session import Put
+from shared_state.live.session import Put
 from shared_state.models import RowRecord, Stream
 
 WINDOW = 60

@@ -15,7 +15,7 @@ from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
-from shared_state.live.session.session import Change, Drop, Put, view
+from shared_state.live.session import Change, Drop, Put, view
 from shared_state.models import EventRecord
 
 _ABSENT: Any = object()

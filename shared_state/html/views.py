@@ -17,7 +17,7 @@ from shared_state import api
 from shared_state.api import Principal, StreamInfo
 from shared_state.html import boards, tables
 from shared_state.html.dom import dom_id
-from shared_state.live.session.session import Put
+from shared_state.live.session import Put
 from shared_state.models import EventRecord, RowRecord, Stream
 
 STREAMS_PAGE = 50
