@@ -298,5 +298,5 @@ class EntityDb:
 
 
 def _whole(row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Json:
-    base = row.model_dump(mode="json") if isinstance(row, BaseModel) else dict(row or {})
+    base = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row or {})
     return {**base, **fields}
