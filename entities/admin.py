@@ -123,7 +123,6 @@ class StatusFilter(admin.SimpleListFilter):
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """All of them."""
         return [(word, word) for word in STATUSES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -147,7 +146,6 @@ class AgentTypeFilter(admin.SimpleListFilter):
         return [(name, name) for name in EntityType.objects.values_list("name", flat=True)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Agents of the type."""
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
@@ -211,11 +209,9 @@ class EntityAdmin(OperatedAdmin):
 
     @admin.action(description="Stop (SIGINT)", permissions=["operate"])
     def stop(self, request: HttpRequest, queryset: QuerySet[Entity]) -> HttpResponse | None:
-        """Stop the present run."""
         return self.perform(request, queryset, _stop)
 
     def view_on_site(self, agent: Entity) -> str:
-        """Its page."""
         return f"{agent.url}/"
 
 
@@ -275,14 +271,11 @@ class WakeAdmin(OperatedAdmin):
         return self.perform(request, one_each, lambda principal, wake: _release(principal, wake.entity))
 
     def view_on_site(self, wake: Wake) -> str:
-        """The agent's page."""
         return f"{wake.entity.url}/"
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    """What wakes whom."""
-
     list_display = (
         "source_url", "kind", link_column("observer"), json_line("types"), "debounce_ms", "timeout_ms",
         moment("created_at"),
@@ -298,7 +291,6 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="wakes")
     def wakes(self, found: Subscription) -> SafeString:
-        """What it caused."""
         return list_link(Wake, "wakes that it caused", subscription=found.pk)
 
 

@@ -113,14 +113,11 @@ class InStreamAdmin(ReadOnlyAdmin):
         return queryset, False
 
     def view_on_site(self, found: EventRecord | RowRecord) -> str | None:
-        """The stream's page."""
         return page_of(found.stream)
 
 
 @admin.register(EventRecord)
 class EventAdmin(InStreamAdmin):
-    """The log itself."""
-
     place_field = "offset"
     list_display = (
         "place", link_column("stream"), "type", "key", "operation", moment("timestamp"), json_line("value"),
@@ -136,7 +133,6 @@ class EventAdmin(InStreamAdmin):
 
     @admin.display(description="offset")
     def place(self, event: EventRecord) -> int:
-        """The offset, plain."""
         return event.offset
 
     @admin.display(description="offset")
@@ -245,14 +241,11 @@ class StreamAdmin(ReadOnlyAdmin):
         return format_html_join(" · ", "{}", [(made(stream),) for made in stream_links]) or NOTHING
 
     def view_on_site(self, stream: Stream) -> str | None:
-        """Its page."""
         return page_of(stream)
 
 
 @admin.register(Grant)
 class GrantAdmin(ModelAdmin):
-    """All grants."""
-
     form = GrantForm
     autocomplete_fields = ("stream",)
     list_display = ("principal", "role", link_column("stream"), moment("created_at"))

@@ -1,4 +1,4 @@
-"""The app."""
+"""The app: at start it registers checks and boards, and adds to the skeleton of all pages."""
 
 from django.apps import AppConfig
 

@@ -42,7 +42,7 @@ class SignalBody(BaseModel):
 
 
 def url_of(call: Call) -> str:
-    """The agent's address."""
+    """The address that a request's path names, as entities are stored under it."""
     return f"/{call.path['type']}/{call.path['id']}"
 
 

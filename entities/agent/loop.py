@@ -32,7 +32,7 @@ from shared_state.api import NewEvent, in_thread
 
 @dataclass
 class _Run:
-    """A run in progress."""
+    """What the steps of the loop share: a run, its provider and tools, its rows as last read."""
 
     context: HandlerContext
     session: Session

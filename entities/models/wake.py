@@ -13,7 +13,7 @@ class Wake(models.Model):
     """One reason. It is written in the transaction of the event that causes it."""
 
     class State(models.TextChoices):
-        """Where it is."""
+        """Pending until claimed; done, or parked after the last attempt."""
 
         PENDING = "pending", "Pending"
         CLAIMED = "claimed", "Claimed"
@@ -21,7 +21,7 @@ class Wake(models.Model):
         PARKED = "parked", "Parked"
 
     class Reason(models.TextChoices):
-        """What happened."""
+        """What happened, in the word that pages and payloads use."""
 
         INBOX = "inbox", "Message"
         RUN_FINISHED = "run_finished", "Child finished"

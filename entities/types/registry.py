@@ -88,7 +88,7 @@ class Options(TypedDict, total=False):
 
 
 class Registry:
-    """Types by name."""
+    """Types by name, as this process knows them. Not locked: types are defined while apps load."""
 
     def __init__(self) -> None:
         self._types: dict[str, TypeDefinition] = {}

@@ -14,14 +14,14 @@ from shared_state.api import CollectionSpec, SharedStateSchema
 
 @dataclass(frozen=True)
 class EntitySource:
-    """Another entity."""
+    """The log of another entity, by its address `/{type}/{id}`."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class DbSource:
-    """A shared state stream."""
+    """A shared state by its id; `schema` is what the observer takes it to be."""
 
     id: str
     schema: SharedStateSchema | None = None

@@ -116,7 +116,6 @@ def agent_sources(agent: Entity) -> SafeString:
 
 @admin.display(description="state")
 def wake_state(wake: Wake) -> SafeString:
-    """Where it is."""
     return status_mark(wake.state)
 
 

@@ -27,7 +27,7 @@ _LAST = 10**16
 
 @view("timeline")
 def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
-    """An agent's own page."""
+    """What events of an agent's log change on its timeline."""
     found: list[Change] = []
     for event in events:
         for change in timeline.changes(timeline.of_event(event)):

@@ -139,7 +139,7 @@ def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:
 
 
 async def _call(execution: Execution) -> None:
-    """The handler itself."""
+    """Call the handler, which is foreign code: whatever it raises is the caller's to settle."""
     if execution.context is None or execution.definition is None:
         raise EntitiesError("The execution was not built.")
     await execution.definition.handler(execution.context, execution.context.wake)

@@ -143,7 +143,6 @@ class Source:
         return found if found and found[0].offset == after + 1 else []
 
     def feeds(self) -> list[Feed]:
-        """All of them."""
         return [feed for feeds in self.views.values() for feed in feeds]
 
 

@@ -51,7 +51,6 @@ class Put:
     insert: bool = True
 
     def wire(self) -> list[Any]:
-        """As it is sent."""
         return ["put", self.target, self.parent, self.order, self.html, self.insert]
 
 
@@ -64,7 +63,6 @@ class Text:
     start: int
 
     def wire(self) -> list[Any]:
-        """As it is sent."""
         return ["text", self.target, self.text, self.start]
 
 
@@ -75,7 +73,6 @@ class Drop:
     target: str
 
     def wire(self) -> list[Any]:
-        """As it is sent."""
         return ["drop", self.target]
 
 

@@ -80,7 +80,7 @@ def rows(stream: int, type: str) -> list[Row]:
 
 
 def row(stream: int, type: str, key: str) -> Row | None:
-    """One row."""
+    """The committed row of a type with a key, or `None`."""
     found = dialect().rows([(stream, type, key)])
     return as_row(found[0]) if found else None
 
