@@ -20,6 +20,8 @@ class EntitiesConfig(AppConfig):
     name = "entities"
     verbose_name = "Agents"
     default_auto_field = "django.db.models.BigAutoField"
+    beside_streams = True
+    """Its tables are in the streams' database: see `shared_state.routers`."""
 
     def ready(self) -> None:
         """Register checks and views, add to all pages, listen to events, find every app's `agents.py`."""
