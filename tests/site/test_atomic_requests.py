@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, connections
-from django.db.backends.signals import connection_created
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
@@ -20,6 +18,7 @@ from shared_state.models import Stream
 from tests.site.test_access_walk import admin_paths
 from tests.site.walking import PAGES, Visit
 from tests.site.world import World, build
+from tests.support.statements import statements
 
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE|ALTER|CREATE|DROP)\b", re.IGNORECASE)
 
@@ -35,22 +34,9 @@ def _atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """Every statement of every connection, whoever says it and however."""
-    said: list[str] = []
-
-    def trace(connection: Any, **_: Any) -> None:
-        connection.connection.set_trace_callback(said.append)
-
-    connection_created.connect(trace)
-    for known in connections.all(initialized_only=True):
-        known.ensure_connection()
-        trace(known)
-    try:
+def said() -> Iterator[list[str]]:
+    with statements() as said:
         yield said
-    finally:
-        connection_created.disconnect(trace)
-        connection.connection.set_trace_callback(None)
 
 
 def reading() -> list[Visit]:
@@ -58,33 +44,31 @@ def reading() -> list[Visit]:
 
 
 @pytest.mark.parametrize("who", ["fresh", "ada", "nobody"])
-def test_no_page_writes(who: str, world: World, ada: User, client: Client, statements: list[str]) -> None:
+def test_no_page_writes(who: str, world: World, ada: User, client: Client, said: list[str]) -> None:
     if who != "nobody":
         client.force_login(ada if who == "ada" else User.objects.create_user("fresh"))
-    statements.clear()
+    said.clear()
 
     for visit in reading():
         for method in (client.get, client.head):
             answer = method(visit.path, visit.query)
             assert answer.status_code < 500, visit.path
-            wrote = [statement for statement in statements if WRITES.match(statement)]
+            wrote = [statement for statement in said if WRITES.match(statement)]
             assert wrote == [], visit.path
 
-    assert sum(statement.startswith("BEGIN") for statement in statements) > len(reading())
+    assert sum(statement.startswith("BEGIN") for statement in said) > len(reading())
     assert not Stream.objects.filter(owner="user:fresh").exists()
 
 
-def test_no_page_of_the_admin_writes(
-    world: World, staff: User, client: Client, statements: list[str]
-) -> None:
+def test_no_page_of_the_admin_writes(world: World, staff: User, client: Client, said: list[str]) -> None:
     client.force_login(staff)
-    statements.clear()
+    said.clear()
 
     for path in admin_paths():
         for method in (client.get, client.head):
             assert method(path).status_code < 500, path
 
-    assert [statement for statement in statements if WRITES.match(statement)] == []
+    assert [statement for statement in said if WRITES.match(statement)] == []
 
 
 def test_a_new_users_first_page_is_there(client: Client, ada: User) -> None:
