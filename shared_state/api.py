@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared_state.core import database
 from shared_state.core.access import may, principal_of, require, visible
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
@@ -44,6 +45,7 @@ from shared_state.log.stream import (
     event_of,
     get_stream,
     get_stream_by_id,
+    get_streams,
     heads,
     info_of,
     read,
@@ -94,12 +96,14 @@ __all__ = [
     "collections_of",
     "committed",
     "count_rows",
+    "database",
     "event_of",
     "events_appended",
     "first_fault",
     "format_offset",
     "get_stream",
     "get_stream_by_id",
+    "get_streams",
     "heads",
     "holds_nul",
     "in_thread",
