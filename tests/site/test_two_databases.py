@@ -63,7 +63,7 @@ def test_no_key_leaves_the_database() -> None:
         for label in OURS
         for model in apps.get_app_config(label).get_models()
         for field in model._meta.get_fields()
-        if field.related_model is not None and field.related_model._meta.app_label not in OURS  # type: ignore[union-attr]
+        if field.related_model is not None and field.related_model._meta.app_label not in OURS
     ]
 
     assert strangers == []

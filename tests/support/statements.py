@@ -1,4 +1,4 @@
-"""Every statement that SQLite is given, in any thread and however it is said: what a count of queries misses."""
+"""Every statement that SQLite is given, in any thread and however it is said, the hand-written ones too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
