@@ -230,15 +230,28 @@ LOGGING = log.logging_config(
 SHARED_STATE: dict[str, Any] = {}
 
 ANTHROPIC_API_KEY = env.secret("AGENTS_ANTHROPIC_API_KEY") or env.secret("ANTHROPIC_API_KEY")
+PROVIDER = env.choice(
+    "AGENTS_PROVIDER", "anthropic" if ANTHROPIC_API_KEY else "offline", ("anthropic", "offline")
+)
+PROVIDER_BACKENDS: dict[str, dict[str, Any]] = {
+    "anthropic": {
+        "BACKEND": "entities.agent.providers.anthropic.AnthropicProvider",
+        "OPTIONS": {
+            "api_key": ANTHROPIC_API_KEY,
+            "base_url": env.url(
+                "AGENTS_ANTHROPIC_BASE_URL",
+                ("http", "https"),
+                env.url("ANTHROPIC_BASE_URL", ("http", "https")),
+            ),
+        },
+    },
+    "offline": {
+        "BACKEND": "entities.offline.provider.OfflineProvider",
+        "OPTIONS": {"words_per_second": env.number("AGENTS_OFFLINE_WORDS_PER_SECOND", 25)},
+    },
+}
 ENTITIES: dict[str, Any] = {
-    "PROVIDER": env.choice(
-        "AGENTS_PROVIDER", "anthropic" if ANTHROPIC_API_KEY else "offline", ("anthropic", "offline")
-    ),
-    "ANTHROPIC_API_KEY": ANTHROPIC_API_KEY,
-    "ANTHROPIC_BASE_URL": env.url(
-        "AGENTS_ANTHROPIC_BASE_URL", ("http", "https"), env.url("ANTHROPIC_BASE_URL", ("http", "https"))
-    ),
-    "OFFLINE_WORDS_PER_SECOND": env.number("AGENTS_OFFLINE_WORDS_PER_SECOND", 25),
+    "PROVIDERS": {"default": PROVIDER_BACKENDS[PROVIDER]},
     "LEASE_SECONDS": env.number("AGENTS_LEASE_SECONDS", 30, minimum=0.5),
     "WORKER_CONCURRENCY": env.integer("AGENTS_WORKER_CONCURRENCY", 32, minimum=1),
     "WORKER_LOCK_DIR": env.text("AGENTS_WORKER_LOCK_DIR", str(VAR_DIR / "workers")),

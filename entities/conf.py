@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+
+DEFAULT = "default"
+"""The alias of the provider that answers agents which name none."""
+
+OFFLINE = "entities.offline.provider.OfflineProvider"
+"""The provider of a site that says nothing; named here, so that pages can tell without loading it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """A provider as the settings name it. `options` are what the backend is called with."""
+
+    backend: str
+    options: dict[str, Any] = field(default_factory=dict, repr=False)  # a key may be among them
+
+    @classmethod
+    def of(cls, alias: str, given: Any) -> ProviderSettings:
+        """Read one entry. Raises `TypeError`, without repeating options: they may hold a secret."""
+        backend = given.get("BACKEND") if isinstance(given, Mapping) else None
+        options = given.get("OPTIONS", {}) if isinstance(given, Mapping) else {}
+        if not isinstance(backend, str) or not isinstance(options, Mapping):
+            raise TypeError(f"{alias!r} needs a BACKEND, a dotted path, and may have OPTIONS, a mapping")
+        return cls(backend, dict(options))
 
 
 class Conf:
@@ -15,29 +40,20 @@ class Conf:
         return getattr(settings, "ENTITIES", {}).get(name, default)
 
     @property
-    def provider(self) -> str:
-        """`anthropic` or `offline`; by default the first if there is a key."""
-        return str(self._get("PROVIDER", "anthropic" if self.anthropic_api_key else "offline"))
+    def providers(self) -> dict[str, ProviderSettings]:
+        """What answers for a model, by alias: `{"default": {"BACKEND": dotted path, "OPTIONS": {…}}}`.
+
+        Raises `TypeError` for anything else.
+        """
+        given = self._get("PROVIDERS", {DEFAULT: {"BACKEND": OFFLINE}})
+        if not isinstance(given, Mapping):
+            raise TypeError(f"a mapping of aliases is needed, not {type(given).__name__}")
+        return {str(alias): ProviderSettings.of(str(alias), one) for alias, one in given.items()}
 
     @property
     def model(self) -> str:
         """The model for agents that name none."""
         return str(self._get("MODEL", "claude-sonnet-5-5"))
-
-    @property
-    def anthropic_api_key(self) -> str:
-        """The key, or an empty string."""
-        return str(self._get("ANTHROPIC_API_KEY", ""))
-
-    @property
-    def anthropic_base_url(self) -> str:
-        """Another address that speaks the Messages API, or an empty string."""
-        return str(self._get("ANTHROPIC_BASE_URL", ""))
-
-    @property
-    def offline_words_per_second(self) -> float:
-        """How fast the offline model speaks; 0 is as fast as possible."""
-        return float(self._get("OFFLINE_WORDS_PER_SECOND", 25))
 
     @property
     def lease_seconds(self) -> float:

@@ -87,3 +87,13 @@ def is_over(entity: Entity) -> bool:
 def lease_held(entity: Entity) -> bool:
     """Whether somebody runs it now."""
     return entity.lease_expires_at is not None and entity.lease_expires_at > timezone.now()
+
+
+def look_again(unit: Unit, entity: Entity) -> None:
+    """Lock an entity's stream and read its row anew, inside a unit.
+
+    The caller read it before the unit began; meanwhile it may run, have ended, or have a title. From here on
+    nobody else claims, ends or names it before the unit's commit.
+    """
+    unit.stream(entity.stream_id)
+    entity.refresh_from_db(fields=("state", "title", "tags", "lease_owner", "lease_expires_at"))

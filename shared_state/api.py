@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared_state.core.access import may, principal_of, require, visible
 from shared_state.core.db_executor import in_thread
-from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections
+from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
     Fence,
@@ -16,6 +16,7 @@ from shared_state.core.types import (
     Row,
     StreamInfo,
     format_offset,
+    holds_nul,
     parse_offset,
 )
 from shared_state.exceptions import (
@@ -95,10 +96,12 @@ __all__ = [
     "count_rows",
     "event_of",
     "events_appended",
+    "first_fault",
     "format_offset",
     "get_stream",
     "get_stream_by_id",
     "heads",
+    "holds_nul",
     "in_thread",
     "info_of",
     "may",

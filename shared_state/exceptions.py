@@ -19,7 +19,10 @@ SharedStateError
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class SharedStateError(Exception):
@@ -88,3 +91,12 @@ class VersionConflict(RowError):
         super().__init__(message)
         self.current = current
         self.version = version
+
+
+def code_of(error: Exception) -> str:
+    """What the wire calls an error: its own `code`, or its class's name in snake case.
+
+    >>> code_of(StreamNotFound())
+    'stream_not_found'
+    """
+    return getattr(error, "code", None) or _WORD.sub("_", type(error).__name__).lower()

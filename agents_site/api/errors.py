@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from entities.exceptions import (
@@ -22,6 +21,7 @@ from shared_state.exceptions import (
     StreamNotFound,
     TooLarge,
     VersionConflict,
+    code_of,
 )
 
 REFUSALS = (EntitiesError, SharedStateError)
@@ -41,7 +41,6 @@ STATUSES: dict[type[Exception], int] = {
     TooLarge: 413,
 }
 """All others are 400: what was sent does not fit."""
-_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class ApiError(Exception):
@@ -58,7 +57,7 @@ class ApiError(Exception):
     def of(cls, error: Exception) -> ApiError:
         """The answer to what the apps raised."""
         status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), 400)
-        code = _WORD.sub("_", type(error).__name__).lower()
+        code = code_of(error)
         if isinstance(error, VersionConflict):
             return cls(status, code, str(error), current=error.current)
         return cls(status, code, str(error))

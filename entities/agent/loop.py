@@ -52,9 +52,8 @@ async def run_agent(context: HandlerContext, config: AgentConfig, input: str | N
     """Run the loop for a handler. Raises `RunFailed`, `RunAborted`, `ModelUnavailable` and `StaleEpoch`."""
     session, key = context.session, context.next_run()
     data = await in_thread(run_state.load, session.stream, key)
-    provider = (
-        ScriptedProvider(config.test_responses) if config.test_responses is not None else get_provider()
-    )
+    scripted = config.test_responses
+    provider = ScriptedProvider(scripted) if scripted is not None else get_provider(config.provider)
     run = _Run(context, session, config, key, input, provider, index_tools(config.tools), data)
     if data.is_open:
         await _begin(run)

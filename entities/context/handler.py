@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from entities import presence
 from entities.catalog import log
+from entities.conf import DEFAULT
 from entities.context import coordination
 from entities.context.coordination import Child, EntityHandle
 from entities.context.record_run import RunHandle
@@ -59,6 +60,8 @@ class AgentConfig:
     timeout: float = 600.0
     max_retries: int = 2
     test_responses: Sequence[Any] | None = None
+    provider: str = DEFAULT
+    """The alias of a provider in the settings."""
     script: str = ""
     """The offline script that speaks when there is no key; by default the one of the type's name, if any."""
 

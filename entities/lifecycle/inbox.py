@@ -49,7 +49,7 @@ def deliver(
     """
     if "\x00" in f"{key}{message_type}":
         raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
-    _look_again(unit, entity)
+    presence.look_again(unit, entity)
     payload = check(entity, payload, message_type)
     key = key or uuid.uuid4().hex
     value = {
@@ -67,9 +67,3 @@ def deliver(
         wake.request_inbox(unit, entity, sender, event.offset)
         presence.touch(unit, entity)
     return event
-
-
-def _look_again(unit: Unit, entity: Entity) -> None:
-    """The caller read it before this unit began; meanwhile it may run, have ended, or have a title."""
-    unit.stream(entity.stream_id)  # locked: from here on nobody else claims, ends or names it
-    entity.refresh_from_db(fields=("state", "title", "tags", "lease_owner", "lease_expires_at"))

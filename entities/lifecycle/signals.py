@@ -19,7 +19,7 @@ def signal(unit: Unit, entity: Entity, name: str, sender: str, reason: str = "")
     """Send a lifecycle signal. Returns its outcome, which the log holds too. Raises `InvalidInput`."""
     if name not in SIGNALS:
         raise InvalidInput(f"{name!r} is not a signal that can be sent; there is {', '.join(SIGNALS)}.")
-    _look_again(entity)
+    presence.look_again(unit, entity)
     running = presence.lease_held(entity)
     outcome = "run interrupted" if running else "nothing was running"
     if running:
@@ -38,7 +38,7 @@ def signal(unit: Unit, entity: Entity, name: str, sender: str, reason: str = "")
 
 def release_lease(unit: Unit, entity: Entity) -> bool:
     """Take the lease from whoever holds it: its writes are refused from now on, its wake is due again."""
-    _look_again(entity)
+    presence.look_again(unit, entity)
     if entity.lease_expires_at is None:
         return False
     unit.raise_epochs([entity.stream_id])
@@ -53,11 +53,6 @@ def retry_parked(unit: Unit, parked: Wake) -> bool:
     parked.refresh_from_db(fields=("state",))
     if parked.state != Wake.State.PARKED:
         return False
-    _look_again(parked.entity)
+    presence.look_again(unit, parked.entity)
     wake.retry(unit, parked)
     return True
-
-
-def _look_again(entity: Entity) -> None:
-    """The caller read it before this unit began; meanwhile a worker may have begun or ended."""
-    entity.refresh_from_db(fields=("state", "title", "tags", "lease_owner", "lease_expires_at"))

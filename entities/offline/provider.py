@@ -46,7 +46,7 @@ CHARS_PER_TOKEN = 4
 JSON_PIECE = 12
 """How many characters of a tool's arguments count as one word of speech."""
 
-BREATH = 32
+WORDS_BETWEEN_YIELDS = 32
 """Without a pace, other tasks get the event loop after so many words."""
 
 WORD = re.compile(r"\s*\S+|\s+\Z")
@@ -77,7 +77,7 @@ class OfflineProvider:
                     yield BlockEnded(index)
                     yield StepDone(_response(request, blocks, spoken, "max_tokens"))
                     return
-                await self._breathe(words)
+                await self._keep_pace(words)
                 words += 1
                 spoken += len(piece)
                 pieces.append(piece)
@@ -89,9 +89,9 @@ class OfflineProvider:
     async def aclose(self) -> None:
         """Nothing to close; every provider has this."""
 
-    async def _breathe(self, words: int) -> None:
+    async def _keep_pace(self, words: int) -> None:
         """Keep the pace. The first word comes at once."""
-        if words and (self.pause or words % BREATH == 0):
+        if words and (self.pause or words % WORDS_BETWEEN_YIELDS == 0):
             await asyncio.sleep(self.pause)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from entities.catalog import timeline
-from entities.conf import conf
+from entities.conf import DEFAULT, OFFLINE, conf
 from shared_state.templatetags.state import as_datetime
 
 register = template.Library()
@@ -122,4 +122,4 @@ def main_argument(args: Mapping[str, Any] | None) -> str:
 @register.simple_tag
 def offline_model() -> bool:
     """Whether agents here are answered by the offline model."""
-    return conf.provider == "offline"
+    return conf.providers[DEFAULT].backend == OFFLINE

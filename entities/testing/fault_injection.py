@@ -30,6 +30,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from entities import api
+from entities.conf import DEFAULT, OFFLINE
 from entities.models import Wake
 from entities.testing.outcome import differences, outcome
 from entities.worker.worker import Worker
@@ -39,9 +40,9 @@ from shared_state.write import batch
 OWNER = Principal("user", "crashtest")
 SLUG = "crashtest"
 TOPIC = "should cities ban private cars?"
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """How long one run may take, in seconds."""
-BREATH = 0.002
+POLL_SECONDS = 0.002
 """How often a run looks whether it is over, in seconds."""
 
 
@@ -110,7 +111,7 @@ class _Lane:
             os.close(writer)
             self._results = os.fdopen(reader)
             return
-        with _last_words(), os.fdopen(writer, "w") as results:
+        with _whole_life(), os.fdopen(writer, "w") as results:
             for boundary in self.boundaries:
                 verdict = _try(boundary, self.folder, template, expected)
                 print(
@@ -153,7 +154,7 @@ def _forked(home: Path, work: Callable[[], Any]) -> Any:
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
-        with _last_words(), os.fdopen(writer, "w") as answer:
+        with _whole_life(), os.fdopen(writer, "w") as answer:
             _settle_in(home)
             json.dump(work(), answer)
     os.close(writer)
@@ -169,7 +170,7 @@ def _forked(home: Path, work: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _last_words() -> Iterator[None]:
+def _whole_life() -> Iterator[None]:
     """The whole life of a child: it ends here, without the parent's clean-up, and says what went wrong."""
     try:
         yield
@@ -197,8 +198,7 @@ def _settle_in(home: Path) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     settings.ENTITIES = {
         **settings.ENTITIES,
-        "PROVIDER": "offline",
-        "OFFLINE_WORDS_PER_SECOND": 0,
+        "PROVIDERS": {DEFAULT: {"BACKEND": OFFLINE, "OPTIONS": {"words_per_second": 0}}},
         "DELTAS_PER_SECOND": 1000,
         "WORKER_LOCK_DIR": str(home / "workers"),
     }
@@ -228,10 +228,10 @@ def _run(die_at: int = 0) -> dict[str, Any]:
 async def _work() -> None:
     worker = Worker(concurrency=1)  # so that the order of everything is certain
     await worker.start()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not await in_thread(_is_over):
             await worker.idle.wait()
-            await asyncio.sleep(BREATH)  # what comes next is claimed by now, or nothing is
+            await asyncio.sleep(POLL_SECONDS)  # what comes next is claimed by now, or nothing is
     await worker.stop()
 
 

@@ -9,18 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from pydantic import BaseModel, ValidationError
 
 from entities.catalog.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
-from shared_state.api import Collection, CollectionSpec, Json
+from shared_state.api import Collection, CollectionSpec, Json, first_fault, holds_nul
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 RESERVED = frozenset({"agents", "shared", "admin", "accounts", "static", "live", "api", "new"})
 """Names whose addresses are pages of the site."""
 
@@ -171,10 +168,9 @@ def validated(schema: Json | None, value: Any, what: str, model: type[BaseModel]
             name: rule["default"] for name, rule in schema.get("properties", {}).items() if "default" in rule
         }
         value = {**defaults, **value}
-    error = best_match(Draft202012Validator(schema).iter_errors(value))
-    if error is not None:
-        where = error.json_path.removeprefix("$").removeprefix(".")
-        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {error.message}")
+    if (fault := first_fault(schema, value)) is not None:
+        where, why = fault
+        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {why}")
     if model is not None:
         _require_fit(model, value, what)
     return value
@@ -196,7 +192,7 @@ def _require_storable(value: Any, what: str) -> None:
         data = orjson.dumps(value)
     except TypeError as error:
         raise InvalidInput(f"{what}: not JSON: {error}.") from None
-    if b"\\u0000" in data and _NUL.search(data):
+    if holds_nul(data):
         raise InvalidInput(f"{what}: a NUL character cannot be stored.")
 
 

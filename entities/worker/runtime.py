@@ -173,12 +173,12 @@ async def _put_off(execution: Execution, message: str, not_before: float = 0.0) 
     """Again later; or, after the last attempt, parked, and its run ended as failed in the same unit."""
     claimed = execution.claimed
     try:
-        last_words = []
+        closing = []
         if claimed.wake.attempts >= conf.max_attempts:
-            last_words = await in_thread(_last_words, execution, message)
+            closing = await in_thread(_closing_events, execution, message)
 
         def put_off(unit: Unit) -> datetime | None:
-            for run, events in last_words:
+            for run, events in closing:
                 unit.append(execution.session.stream, events, origin=replace(unit.origin, run=run))
             return wake.fail(unit, claimed, message, not_before=not_before)
 
@@ -190,7 +190,7 @@ async def _put_off(execution: Execution, message: str, not_before: float = 0.0) 
         logger.error("wake_parked", entity=execution.url, error=message[:MAX_COMPLAINT])
 
 
-def _last_words(execution: Execution, message: str) -> list[tuple[str, list[NewEvent]]]:
+def _closing_events(execution: Execution, message: str) -> list[tuple[str, list[NewEvent]]]:
     """By run, what ends it as failed; a handler that failed before it had one gets one to say so.
 
     A parent that waits for a run to finish hears of it by this.

@@ -35,7 +35,7 @@ from shared_state.notify import bus
 logger = structlog.get_logger(__name__)
 END_SECONDS = 5.0
 """How long what was cancelled may take to end, in seconds."""
-BREATH = 0.02
+SHORTEST_POLL_SECONDS = 0.02
 """The shortest pause between two looks that nobody asked for, in seconds."""
 
 
@@ -118,7 +118,9 @@ class Worker:
         if self._alarm is None or len(self._running) >= self._concurrency:
             return conf.poll_seconds
         # What is due but was not claimed is just being claimed elsewhere; do not spin over it.
-        return min(conf.poll_seconds, max(BREATH, (self._alarm - timezone.now()).total_seconds()))
+        return min(
+            conf.poll_seconds, max(SHORTEST_POLL_SECONDS, (self._alarm - timezone.now()).total_seconds())
+        )
 
     async def _claim(self) -> None:
         free = self._concurrency - len(self._running)
@@ -187,7 +189,7 @@ class Worker:
 
     async def _recover(self, dead: Sequence[str]) -> None:
         await self._unit(lambda unit: wake.recover(unit, dead_owners=dead))
-        await in_thread(_bury, dead)
+        await in_thread(_forget, dead)
 
     def _interrupt(self, entity: int) -> None:
         found = self._running.get(entity)
@@ -232,7 +234,7 @@ def dead_workers() -> list[str]:
     return dead
 
 
-def _bury(dead: Sequence[str]) -> None:
+def _forget(dead: Sequence[str]) -> None:
     """Forget workers whose leases were taken back."""
     for name in dead:
         (conf.worker_lock_dir / f"{name}.lock").unlink(missing_ok=True)
@@ -251,7 +253,7 @@ def _take_lock(name: str) -> IO[str]:
 
 def _drop_lock(name: str, handle: IO[str] | None) -> None:
     if handle is not None:
-        _bury([name])
+        _forget([name])
         handle.close()
 
 

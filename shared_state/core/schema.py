@@ -123,12 +123,12 @@ class CollectionSpec:
             if name not in value and isinstance(rule, Mapping) and "default" in rule:
                 value[name] = copy.deepcopy(rule["default"])
         try:
-            error = best_match(_validator(_text(self.json_schema)).iter_errors(value))
-        except Unresolvable as missing:
-            raise SchemaError(f"{self.name}: the schema refers to what is not in it: {missing}.") from None
-        if error is not None:
-            where = error.json_path.removeprefix("$.").removeprefix("$")
-            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {error.message:.500}")
+            fault = first_fault(self.json_schema, value)
+        except SchemaError as error:
+            raise SchemaError(f"{self.name}: {error}") from None
+        if fault is not None:
+            where, why = fault
+            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why:.500}")
         return value
 
 
@@ -215,6 +215,20 @@ def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(schema: Any) -> str:
     return orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def first_fault(schema: Mapping[str, Any], value: Any) -> tuple[str, str] | None:
+    """Where a value breaks a JSON Schema first, and how; `None` if it fits. The place is a dotted path.
+
+    Raises `SchemaError` for what is no schema, or refers to what is not in it.
+    """
+    try:
+        error = best_match(_validator(_text(schema)).iter_errors(value))
+    except Unresolvable as missing:
+        raise SchemaError(f"the schema refers to what is not in it: {missing}.") from None
+    if error is None:
+        return None
+    return error.json_path.removeprefix("$").removeprefix("."), error.message
 
 
 @lru_cache(maxsize=512)

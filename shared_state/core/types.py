@@ -16,6 +16,16 @@ Json = dict[str, Any]
 
 _OFFSET = re.compile(r"[0-9]{16}_[0-9]{16}")
 _HIGH = 10**16
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def holds_nul(data: bytes) -> bool:
+    """Whether a JSON text holds a NUL character, which PostgreSQL stores in no text.
+
+    >>> holds_nul(b'{"a": "x\\\\u0000"}'), holds_nul(b'{"a": "x\\\\\\\\u0000"}')
+    (True, False)
+    """
+    return b"\\u0000" in data and _NUL.search(data) is not None
 
 
 def format_offset(offset: int) -> str:

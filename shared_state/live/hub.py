@@ -24,10 +24,10 @@ from typing import Any, TypeVar
 import orjson
 import structlog
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
 
 from shared_state import api
 from shared_state.conf import conf
+from shared_state.core.db_executor import with_connection
 from shared_state.core.types import Event, Hint, StreamInfo
 from shared_state.live.send_queue import Batch, Feed, SendQueue, Source, encode, refusal
 from shared_state.notify.bus import Bus
@@ -88,7 +88,7 @@ class Hub:
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
         """Call a function that uses the database in one of the hub's threads."""
-        return await self._loop.run_in_executor(self._pool, _with_connection, fn, *args)
+        return await self._loop.run_in_executor(self._pool, with_connection, fn, *args)
 
     # -- following
 
@@ -294,15 +294,3 @@ def _as_stored(event: Event) -> Event:
     """What a read would return: a writer's value may hold what JSON turns into something else."""
     old = None if event.old is None else orjson.loads(orjson.dumps(event.old))
     return replace(event, value=orjson.loads(orjson.dumps(event.value)), old=old)
-
-
-def _with_connection(fn: Callable[..., T], *args: Any) -> T:
-    """A unit of work of a thread that lives long: a connection that broke meanwhile is replaced."""
-    close_old_connections()
-    try:
-        return fn(*args)
-    finally:
-        if connection.vendor == "sqlite":
-            # Opening the file anew costs as much as a read; what failed is closed all the same.
-            connection.close_at = None
-        close_old_connections()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -11,12 +10,10 @@ import orjson
 
 from shared_state.conf import conf
 from shared_state.core.types import Event, Json, StreamInfo
+from shared_state.exceptions import code_of
 
 QUEUE_CHARACTERS = 4 * 1024 * 1024  # that may wait for one socket, however few frames they are
 ANSWERS = 64  # that may wait for one socket before its next request has to
-
-
-_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def encode(frame: Json) -> str:
@@ -26,8 +23,7 @@ def encode(frame: Json) -> str:
 
 def refusal(error: Exception, frame: Json) -> Json:
     """An error frame: the error's code (or its class's name in snake case), and what to match it by."""
-    code = getattr(error, "code", None) or _WORD.sub("_", type(error).__name__).lower()
-    found = {"op": "error", "ref": frame.get("ref"), "code": code, "message": str(error)}
+    found = {"op": "error", "ref": frame.get("ref"), "code": code_of(error), "message": str(error)}
     return found | {"id": frame["id"]} if "id" in frame else found
 
 

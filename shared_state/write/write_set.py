@@ -7,7 +7,6 @@ A unit that fails is undone here exactly as its savepoint undoes it in the datab
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared_state.conf import conf
-from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo
+from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo, holds_nul
 from shared_state.exceptions import (
     InvalidRow,
     RowExists,
@@ -30,7 +29,6 @@ from shared_state.write.sql import ClientKey, Dialect, RowKey, Values, as_event,
 
 _ABSENT: Any = object()
 _VALUE, _CREATED, _VERSION, _CREATED_AT = 3, 4, 5, 6  # places in a row's tuple: `sql.ROW_COLUMNS`
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Mark(NamedTuple):
@@ -290,10 +288,9 @@ class WriteSet:
             raise InvalidRow(
                 f"{new.type} {new.key!r} must be a JSON object, not {data[:40].decode(errors='replace')}."
             )
-        text = data.decode()
-        if "\\u0000" in text and _NUL.search(text):
+        if holds_nul(data):
             raise InvalidRow(f"{new.type} {new.key!r} holds a NUL character, which cannot be stored.")
-        return text
+        return data.decode()
 
     # -- writing
 

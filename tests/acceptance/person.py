@@ -12,7 +12,7 @@ from tests.support.client import Client
 from tests.support.waiting import wait_until
 
 TOPIC = "should cities ban private cars?"
-PATIENCE = 90.0  # seconds for a whole debate; two cores are shared with other tests
+TIMEOUT = 90.0  # seconds for a whole debate; two cores are shared with other tests
 PAGE = 500
 
 
@@ -82,7 +82,7 @@ class Person:
         """What an agent has said."""
         return [row["content"] for row in self.rows(url, "text").values() if row["status"] == "completed"]
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> float:
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = TIMEOUT) -> float:
         """Wait for something in the logs. Returns how long it took, in seconds."""
         began = time.monotonic()
         wait_until(condition, what, seconds)

@@ -46,8 +46,8 @@ async def test_offline_model_holds_a_debate_to_its_ruling() -> None:
 
 async def test_debate_is_held_over_the_wire_of_the_real_api() -> None:
     with AnthropicServer(offline_brain()) as api:
-        address = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url, "MODEL": "claude-sonnet-5-5"}
-        with runtime.configured(PROVIDER="anthropic", **address):
+        providers = runtime.anthropic(KEY, api.url)
+        with runtime.configured(PROVIDERS=providers, MODEL="claude-sonnet-5-5"):
             status, arguments, steps = await hold_debate()
     assert [each.refused for each in api.requests if each.refused] == []
     check(status, arguments)

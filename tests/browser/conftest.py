@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.world import World, make_world
-from tests.support.browser import PATIENCE
+from tests.support.browser import TIMEOUT_MS
 from tests.support.processes import Installation
 
 # Two cores are shared with the server, the worker and another browser.
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="module")

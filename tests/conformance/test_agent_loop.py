@@ -22,6 +22,7 @@ from tests.support.runtime import (
     entity,
     events,
     handle_all,
+    offline,
     rows,
     tell,
     texts,
@@ -132,7 +133,7 @@ async def test_the_offline_model_speaks_in_pieces_that_join_to_its_text(types: R
     async def chatter(ctx: Any, wake: Any) -> None:
         await ctx.use_agent("You chat.").run()
 
-    with configured(OFFLINE_WORDS_PER_SECOND=400, DELTAS_PER_SECOND=100):
+    with configured(PROVIDERS=offline(400), DELTAS_PER_SECOND=100):
         url = await born("chatter", message="Tell me something about the sea.")
         await handle_all()
 
@@ -159,7 +160,7 @@ async def test_the_first_words_wait_for_nothing(types: Registry, monkeypatch: py
     def in_log(type: str) -> Any:
         return EventRecord.objects.filter(type=type).exists
 
-    monkeypatch.setattr("entities.agent.loop.get_provider", Late)
+    monkeypatch.setattr("entities.agent.loop.get_provider", lambda alias: Late())
 
     @types.define("patient")
     async def patient(ctx: Any, wake: Any) -> None:

@@ -220,7 +220,7 @@ async def test_a_step_that_was_cut_off_is_said_anew_and_counted_once(types: Regi
         await ctx.use_agent("You tell.").run()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "get_provider", Stammerer)
+        patch.setattr(loop, "get_provider", lambda alias: Stammerer())
         url = await born("teller", message="go")
         with pytest.raises(Killed):
             await handle_all()

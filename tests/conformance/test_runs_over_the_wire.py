@@ -23,6 +23,7 @@ from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limit
 from tests.support.anthropic_server import KEY, AnthropicServer
 from tests.support.runtime import (
     ADA,
+    anthropic,
     born,
     configured,
     counts,
@@ -55,8 +56,8 @@ async def api(types: Registry) -> AsyncIterator[AnthropicServer]:
         await ctx.use_agent("Be brief.", tools=[look], thinking="high", max_retries=0, max_tokens=2_000).run()
 
     with AnthropicServer() as server:
-        address = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url}
-        with configured(PROVIDER="anthropic", MODEL=MODEL, **address):
+        providers = anthropic(KEY, server.url)
+        with configured(PROVIDERS=providers, MODEL=MODEL):
             yield server
             await close_providers()
 
@@ -120,7 +121,7 @@ async def test_what_waiting_does_not_mend_ends_the_run_at_once_and_says_so(
 
 
 async def test_without_a_key_the_run_says_what_to_set(api: AnthropicServer) -> None:
-    with configured(ANTHROPIC_API_KEY=""):
+    with configured(PROVIDERS=anthropic("")):
         url = await speak()
 
     error = await only(url, "error")

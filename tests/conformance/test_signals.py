@@ -24,6 +24,7 @@ from tests.support.runtime import (
     entity,
     events,
     handle_all,
+    offline,
     quiet,
     tell,
     texts,
@@ -39,7 +40,7 @@ STORY = "Please tell me a long story about the sea."
 @pytest.fixture(autouse=True)
 def slow_speech() -> Any:
     """The offline model speaks slowly enough to be interrupted."""
-    with configured(OFFLINE_WORDS_PER_SECOND=20):
+    with configured(PROVIDERS=offline(20)):
         yield
 
 
@@ -117,7 +118,7 @@ async def test_the_next_message_is_answered() -> None:
         await until_it_talks(url)
         await api.signal(ADA, url, "SIGINT")
         await quiet(worker)
-        with configured(OFFLINE_WORDS_PER_SECOND=0):
+        with configured(PROVIDERS=offline(0)):
             await tell(url, "Hello!")
             await quiet(worker)
 
@@ -159,7 +160,7 @@ async def test_a_signal_to_one_that_does_not_run_changes_nothing() -> None:
     url = await born("talker")
 
     assert await api.signal(ADA, url, "SIGINT") == "nothing was running"
-    with configured(OFFLINE_WORDS_PER_SECOND=0):
+    with configured(PROVIDERS=offline(0)):
         await tell(url, "Hello!")
         await handle_all()
     assert [run["status"] for run in await values(url, "run")] == ["completed"]
@@ -187,7 +188,7 @@ async def test_a_stop_of_the_worker_is_no_signal() -> None:
         await until_it_talks(url)
     assert [run["status"] for run in await values(url, "run")] == ["started"]
 
-    with configured(OFFLINE_WORDS_PER_SECOND=0):
+    with configured(PROVIDERS=offline(0)):
         async with working() as successor:
             await quiet(successor)
     assert [run["status"] for run in await values(url, "run")] == ["completed"]

@@ -17,6 +17,7 @@ from shared_state.api import NewEvent, Origin, submit
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
 from tests.support.runtime import (
+    anthropic,
     born,
     configured,
     entity,
@@ -36,8 +37,8 @@ TOOLS = {"now", "remember", "recall", "spawn_worker", "start_debate"}
 async def api() -> AsyncIterator[AnthropicServer]:
     """The Messages API; what it is to say is queued."""
     with AnthropicServer() as server:
-        address = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url}
-        with configured(PROVIDER="anthropic", MODEL="claude-sonnet-5-5", **address):
+        providers = anthropic(KEY, server.url)
+        with configured(PROVIDERS=providers, MODEL="claude-sonnet-5-5"):
             yield server
             await close_providers()
     assert [each.refused for each in server.requests if each.refused] == []

@@ -12,7 +12,7 @@ from entities.agent.messages import Text, ToolCall
 from entities.agent.providers import close_providers
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import born, configured, entity, events, handle_all, tell, texts, values
+from tests.support.runtime import anthropic, born, configured, entity, events, handle_all, tell, texts, values
 
 OPEN = ("start_debate", {"topic": "tea or coffee?", "rounds": 1})
 CHECK: tuple[str, dict[str, Any]] = ("check_debate", {})
@@ -55,8 +55,8 @@ async def cast() -> AsyncIterator[Cast]:
     """A cast, on the other side of the wire."""
     found = Cast()
     with AnthropicServer(found) as server:
-        address = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url}
-        with configured(PROVIDER="anthropic", MODEL="claude-sonnet-5-5", **address):
+        providers = anthropic(KEY, server.url)
+        with configured(PROVIDERS=providers, MODEL="claude-sonnet-5-5"):
             yield found
             await close_providers()
     assert [each.refused for each in server.requests if each.refused] == []

@@ -7,7 +7,9 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection, connections
 from pytest_django import Settings
 
+from entities.conf import OFFLINE
 from entities.types.registry import TypeDefinition, registry
+from tests.support.runtime import anthropic, offline
 
 OURS = ("entities.", "shared_state.")
 
@@ -52,7 +54,7 @@ def test_a_misspelt_key_is_told_how_it_is_spelt(settings: Settings) -> None:
 
 
 def test_zero_words_per_second_means_as_fast_as_possible(settings: Settings) -> None:
-    settings.ENTITIES = {"OFFLINE_WORDS_PER_SECOND": 0}
+    settings.ENTITIES = {"PROVIDERS": offline(0)}
 
     assert faults() == {}
 
@@ -60,10 +62,14 @@ def test_zero_words_per_second_means_as_fast_as_possible(settings: Settings) -> 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({"PROVIDER": "oracle"}, {"entities.E005"}),
-        ({"PROVIDER": "anthropic"}, {"entities.W006"}),
-        ({"PROVIDER": "anthropic", "ANTHROPIC_API_KEY": "k"}, set()),
-        ({"PROVIDER": "anthropic", "ANTHROPIC_BASE_URL": "http://localhost:1"}, set()),
+        ({"PROVIDERS": {"default": {"BACKEND": "oracle.Delphi"}}}, {"entities.E005"}),
+        ({"PROVIDERS": {"default": {"BACKEND": OFFLINE, "OPTIONS": {"pace": 1}}}}, {"entities.E005"}),
+        ({"PROVIDERS": {"other": {"BACKEND": OFFLINE}}}, {"entities.E005"}),
+        ({"PROVIDERS": {"default": OFFLINE}}, {"entities.E003"}),
+        ({"PROVIDERS": OFFLINE}, {"entities.E003"}),
+        ({"PROVIDERS": anthropic("")}, {"entities.W006"}),
+        ({"PROVIDERS": anthropic("k")}, set()),
+        ({"PROVIDERS": anthropic("", "http://localhost:1")}, set()),
         ({"MAX_MESSAGE_BYTES": 1024 * 1024}, {"entities.E007"}),
     ],
 )
@@ -74,7 +80,11 @@ def test_values_have_to_fit_each_other(value: dict[str, Any], expected: set[str]
 
 
 def test_no_message_shows_a_key(settings: Settings) -> None:
-    settings.ENTITIES = {"ANTHROPIC_API_KEY": "sk-secret", "LEASE_SECONDS": "x", "NONE": 1}
+    settings.ENTITIES = {
+        "PROVIDERS": anthropic("sk-secret") | {"odd": "sk-secret"},
+        "LEASE_SECONDS": "x",
+        "NONE": 1,
+    }
 
     assert "sk-secret" not in repr(faults())
 

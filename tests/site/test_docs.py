@@ -18,7 +18,7 @@ from entities.context import AgentConfig
 from entities.toolbox.shared import shared_tools
 from entities.types.registry import TypeOptions
 from tests.support.processes import ROOT
-from tests.support.runtime import born, configured, handle_all, own_types, tell, texts, values, wakes
+from tests.support.runtime import born, configured, handle_all, offline, own_types, tell, texts, values, wakes
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in DOCUMENTS}
@@ -41,7 +41,7 @@ def run(page: str, number: int = 0, **known: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
     """What an example defines is forgotten; the offline model speaks at once; nothing waits to fail again."""
-    with own_types(), configured(OFFLINE_WORDS_PER_SECOND=0, RETRY_SECONDS=0.002):
+    with own_types(), configured(PROVIDERS=offline(0), RETRY_SECONDS=0.002):
         yield
 
 

@@ -31,7 +31,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 # Milliseconds; two cores are shared with the server, the worker and another browser.
-PATIENCE = 10_000
+TIMEOUT_MS = 10_000
 
 
 class Console:
@@ -89,7 +89,7 @@ def new_page(chromium: Browser, console: Console) -> Iterator[Callable[[Viewport
     def open_page(size: ViewportSize) -> Page:
         small = size["width"] < 600
         context = chromium.new_context(viewport=size, has_touch=small, is_mobile=small, locale="en-GB")
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         page = context.new_page()
         console.watch(page)

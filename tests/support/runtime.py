@@ -28,6 +28,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from entities import api
+from entities.conf import DEFAULT, OFFLINE
 from entities.models import Entity, Timer, Wake
 from entities.types.registry import Registry, registry
 from entities.wakes import wake
@@ -43,7 +44,7 @@ from shared_state.notify import bus
 T = TypeVar("T")
 ADA = Principal("user", "ada")
 CLEO = Principal("user", "cleo")
-PATIENCE = 20.0  # seconds; two cores are shared with other tests
+TIMEOUT = 20.0  # seconds; two cores are shared with other tests
 _slugs = itertools.count(1)
 
 
@@ -62,6 +63,17 @@ def configured(**entities: Any) -> Iterator[None]:
     """Settings of the entities app for a while, such as `RETRY_SECONDS=0.01`."""
     with override_settings(ENTITIES={**settings.ENTITIES, **entities}):
         yield
+
+
+def offline(words_per_second: float = 0) -> dict[str, Any]:
+    """`PROVIDERS` with the offline model alone, at a pace."""
+    return {DEFAULT: {"BACKEND": OFFLINE, "OPTIONS": {"words_per_second": words_per_second}}}
+
+
+def anthropic(api_key: str, base_url: str = "") -> dict[str, Any]:
+    """`PROVIDERS` with the Messages API alone, at an address."""
+    backend = "entities.agent.providers.anthropic.AnthropicProvider"
+    return {DEFAULT: {"BACKEND": backend, "OPTIONS": {"api_key": api_key, "base_url": base_url}}}
 
 
 async def look(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -99,7 +111,7 @@ async def _nudges() -> AsyncIterator[asyncio.Event]:
         bus.unlisten(hear)
 
 
-async def until(condition: Callable[[], object], what: str = "", seconds: float = PATIENCE) -> None:
+async def until(condition: Callable[[], object], what: str = "", seconds: float = TIMEOUT) -> None:
     """Wait until a condition on the database is true; it is looked at after every commit."""
     async with _nudges() as heard:
         try:
@@ -112,7 +124,7 @@ async def until(condition: Callable[[], object], what: str = "", seconds: float 
             raise AssertionError(f"waited {seconds:g} s in vain for {what or condition}") from None
 
 
-async def quiet(worker: Worker | None = None, seconds: float = PATIENCE) -> None:
+async def quiet(worker: Worker | None = None, seconds: float = TIMEOUT) -> None:
     """Wait until no wake or timer is left to be handled, now or later."""
     await until(_nothing_left, "all wakes to be handled", seconds)
     if worker is not None:

@@ -90,7 +90,7 @@ def welcome(address: str, username: str) -> str:
         access = f"A browser on this machine is signed in as {username}, without a password."
     else:
         access = f"Sign in as {username}; set the password with: manage.py changepassword {username}"
-    if settings.ENTITIES["PROVIDER"] == "anthropic":
+    if settings.PROVIDER == "anthropic":
         model = "Agents answer with Anthropic's models."
     else:
         model = "Agents answer with the offline model; set ANTHROPIC_API_KEY for a real one."

@@ -1,41 +1,44 @@
-"""Providers: what turns a request into the words of a model.
+"""Providers: what turns a request into the words of a model; backends chosen by settings, as Django's are.
 
-`get_provider` chooses one by the settings and keeps it for the life of the process. The providers' modules
-are imported only when one is asked for: the Anthropic SDK alone takes more than a second.
+    ENTITIES = {"PROVIDERS": {"default": {"BACKEND": "a.dotted.path.to.Class", "OPTIONS": {}}}}
+
+A backend is a class with the methods of `entities.agent.model.Provider`, called with its options. Its module
+is imported only when a run asks for it: the Anthropic SDK alone takes more than a second.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from entities.conf import conf
+from entities.conf import DEFAULT, conf
 
 if TYPE_CHECKING:
     from entities.agent.model import Provider
 
-OFFLINE = "entities.offline.provider.OfflineProvider"
-
-_made: dict[tuple[Any, ...], Provider] = {}
+_made: dict[tuple[str, bytes], Provider] = {}
 
 
-def get_provider(name: str | None = None) -> Provider:
-    """The provider of that name, or the one that the settings choose; the same object every time.
+def get_provider(alias: str = DEFAULT) -> Provider:
+    """The provider that the settings give this alias; the same object until they change.
 
-    Raises ImproperlyConfigured for a name that is unknown.
+    Raises `ImproperlyConfigured` for an alias that is not there, and for a backend that cannot be had.
     """
-    name = name or conf.provider
-    key: tuple[Any, ...] = (name,)
-    if name == "anthropic":
-        key = (name, conf.anthropic_api_key, conf.anthropic_base_url)
-    elif name == "offline":
-        key = (name, conf.offline_words_per_second)
-    else:
-        raise ImproperlyConfigured(f"There is no model provider {name!r}; choose anthropic or offline.")
+    chosen = conf.providers.get(alias)
+    if chosen is None:
+        known = ", ".join(sorted(conf.providers)) or "none"
+        raise ImproperlyConfigured(f"ENTITIES['PROVIDERS'] has no {alias!r}; there are {known}.")
+    key = (chosen.backend, orjson.dumps(chosen.options, option=orjson.OPT_SORT_KEYS))
     if key not in _made:
-        _made[key] = _make(*key)
+        try:
+            _made[key] = import_string(chosen.backend)(**chosen.options)
+        except (ImportError, TypeError) as error:
+            raise ImproperlyConfigured(
+                f"ENTITIES['PROVIDERS'][{alias!r}]: {chosen.backend} cannot be had: {error}."
+            ) from error
     return _made[key]
 
 
@@ -43,20 +46,3 @@ async def close_providers() -> None:
     """Close the connections that this event loop's runs have opened. New runs open new ones."""
     for provider in list(_made.values()):
         await provider.aclose()
-
-
-def provider_label() -> str:
-    """What pages say of where answers come from, for people."""
-    if conf.provider == "offline":
-        return "Offline model: no key, no network"
-    where = f" at {conf.anthropic_base_url}" if conf.anthropic_base_url else ""
-    return f"{conf.model} (Anthropic{where})"
-
-
-def _make(name: str, *options: Any) -> Provider:
-    if name == "anthropic":
-        from entities.agent.providers.anthropic import AnthropicProvider
-
-        return AnthropicProvider(*options)
-    made: Provider = import_string(OFFLINE)(*options)
-    return made

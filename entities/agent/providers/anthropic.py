@@ -48,7 +48,7 @@ class AnthropicProvider:
 
     def __init__(
         self,
-        api_key: str,
+        api_key: str = "",
         base_url: str = "",
         *,
         silence: float = SILENCE_SECONDS,
@@ -61,6 +61,13 @@ class AnthropicProvider:
         self._silence = silence
         # A connection pool belongs to the event loop that it was made in, and there may be several.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncAnthropic] = WeakKeyDictionary()
+
+    @staticmethod
+    def lacking(api_key: str = "", base_url: str = "", **_: object) -> str:
+        """What the options lack, for the system check; empty if a run may go well."""
+        return (
+            "" if api_key or base_url else "it has no key (set ANTHROPIC_API_KEY, or AGENTS_PROVIDER=offline)"
+        )
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Stream one step. Raises ModelRefused, ModelUnavailable or ModelTimeout."""
