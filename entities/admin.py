@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 
 from entities import api
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
+from entities.web import addresses
 from entities.web import admin_columns as columns
 from shared_state.admin import stream_links
 from shared_state.api import Principal, SharedStateError, principal_of
@@ -216,7 +217,7 @@ class EntityAdmin(OperatedAdmin):
 
     def view_on_site(self, agent: Entity) -> str:
         """Its page."""
-        return f"{agent.url}/"
+        return addresses.page(agent.url)
 
 
 @admin.register(EntityType)
@@ -276,7 +277,7 @@ class WakeAdmin(OperatedAdmin):
 
     def view_on_site(self, wake: Wake) -> str:
         """The agent's page."""
-        return f"{wake.entity.url}/"
+        return addresses.page(wake.entity.url)
 
 
 @admin.register(Subscription)

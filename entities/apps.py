@@ -37,15 +37,18 @@ class EntitiesConfig(AppConfig):
 
 def _add_to_skeleton() -> None:
     from entities.conf import DEFAULT, OFFLINE, conf
-    from shared_state.html import skeleton
+    from entities.web import addresses
+    from shared_state.html import pages, skeleton
 
     def offline(request: HttpRequest) -> bool:
         return conf.providers[DEFAULT].backend == OFFLINE and skeleton.signed_in(request)
 
     for sheet in SHEETS:
         skeleton.style(sheet)
-    skeleton.home("home")
-    skeleton.navigate("Agents", "agents", section="agents", order=10)
+    pages.offer("agent", addresses.page, link=addresses.link)
+    skeleton.home("entities:home")
+    skeleton.navigate("Agents", "entities:agents", section="agents", order=10, key="a")
+    skeleton.tell("statuses", "entities:agents-status")
     skeleton.fill("tools", "entities/skeleton/offline_chip.html", when=offline)
     skeleton.fill("keys", "entities/skeleton/keys.html")
     skeleton.fill("no-shared-state", "entities/skeleton/no_shared_state.html")

@@ -1,7 +1,24 @@
-"""Websocket addresses."""
+"""The websocket of the pages, for a project's ASGI application: `URLRouter(websocket_urlpatterns)`.
 
-from django.urls import path
+Import it once Django is set up (after `get_asgi_application()`): where the socket is depends on where the
+project has included the pages.
+"""
+
+from __future__ import annotations
+
+import re
+
+from django.urls import get_script_prefix, re_path
 
 from entities.web.consumers import AgentConsumer
+from shared_state.html import skeleton
 
-websocket_urlpatterns = [path("live/", AgentConsumer.as_asgi())]
+
+def socket_pattern() -> str:
+    """What the path of the websocket must match; proxies pass on the site's own prefix, or strip it."""
+    prefix = get_script_prefix()
+    path = skeleton.socket_address().removeprefix(prefix).removeprefix("/")
+    return f"^(?:{re.escape(prefix[1:])})?{re.escape(path)}$"
+
+
+websocket_urlpatterns = [re_path(socket_pattern(), AgentConsumer.as_asgi())]

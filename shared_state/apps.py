@@ -32,4 +32,4 @@ class SharedStateConfig(AppConfig):
 
         for number, sheet in enumerate(SHEETS):
             skeleton.style(sheet, order=number)
-        skeleton.navigate("Shared", "shared-list", section="shared", more=" state")
+        skeleton.navigate("Shared", "shared_state:shared-list", section="shared", more=" state", key="s")
