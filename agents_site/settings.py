@@ -14,13 +14,15 @@ from csp.constants import NONCE, NONE, SELF
 from agents_site import env, local, log
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# A checkout has templates and static files beside the apps; an installed wheel has them inside.
+CHECKOUT = (BASE_DIR / "manage.py").is_file()
 # Everything that this installation writes: database, secret, locks, collected static files, screenshots.
-VAR_DIR = Path(env.text("AGENTS_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = Path(env.text("AGENTS_VAR_DIR", str((BASE_DIR if CHECKOUT else Path.cwd()) / "var")))
 
 # -- Mode ------------------------------------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG")
-# Set by manage.py for `quickstart`, and for that process alone. Honoured on loopback only: see local.py.
+# Set by __main__.py for `quickstart`, and for that process alone. Honoured on loopback only: see local.py.
 LOCAL_MODE = env.text("AGENTS_LOCAL") == str(os.getpid())
 PRODUCTION = not DEBUG and not LOCAL_MODE
 
@@ -90,7 +92,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_htmx",
     "csp",
 ]
 
@@ -106,7 +107,6 @@ MIDDLEWARE = [
     "agents_site.middleware.LocalLoginMiddleware",
     "agents_site.middleware.MessageMiddleware",
     "agents_site.middleware.FrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "agents_site.urls"
@@ -115,7 +115,7 @@ ASGI_APPLICATION = "agents_site.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates"] if CHECKOUT else [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -190,7 +190,8 @@ CHANNEL_LAYERS: dict[str, Any] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# Named as in the wheel, where the apps carry them: `agents/css/base.css` is nobody else's name.
+STATICFILES_DIRS = [("agents", BASE_DIR / "static")] if CHECKOUT else []
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

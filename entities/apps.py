@@ -5,11 +5,11 @@ from django.http import HttpRequest
 from django.utils.module_loading import autodiscover_modules
 
 SHEETS = (
-    "css/entities/agents.css",
-    "css/entities/agent.css",
-    "css/entities/timeline.css",
-    "css/entities/items.css",
-    "css/entities/board.css",
+    "agents/css/entities/agents.css",
+    "agents/css/entities/agent.css",
+    "agents/css/entities/timeline.css",
+    "agents/css/entities/items.css",
+    "agents/css/entities/board.css",
 )
 """In the order of the cascade."""
 

@@ -18,7 +18,8 @@ def socket_pattern() -> str:
     """What the path of the websocket must match; proxies pass on the site's own prefix, or strip it."""
     prefix = get_script_prefix()
     path = skeleton.socket_address().removeprefix(prefix).removeprefix("/")
-    return f"^(?:{re.escape(prefix[1:])})?{re.escape(path)}$"
+    passed_on = f"(?:{re.escape(prefix[1:])})?" if prefix != "/" else ""
+    return f"^{passed_on}{re.escape(path)}$"
 
 
 websocket_urlpatterns = [re_path(socket_pattern(), AgentConsumer.as_asgi())]
