@@ -1,6 +1,12 @@
 """The app: at start it registers what is live, connects the one signal and discovers types."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.apps import apps as installed
+from django.apps.registry import Apps
+from django.db import router
+from django.db.models.signals import post_migrate
 from django.http import HttpRequest
 from django.utils.module_loading import autodiscover_modules
 
@@ -20,6 +26,8 @@ class EntitiesConfig(AppConfig):
     name = "entities"
     verbose_name = "Agents"
     default_auto_field = "django.db.models.BigAutoField"
+    beside_streams = True
+    """Its tables are in the streams' database: see `shared_state.routers`."""
 
     def ready(self) -> None:
         """Register checks and views, add to all pages, listen to events, find every app's `agents.py`."""
@@ -33,6 +41,24 @@ class EntitiesConfig(AppConfig):
         _add_to_skeleton()
         receivers.connect()
         autodiscover_modules("agents")
+        post_migrate.connect(_store_types, sender=self)
+
+
+def _store_types(sender: AppConfig, using: str, apps: Apps = installed, **kwargs: Any) -> None:
+    """After `migrate`: a web process that has no worker beside it offers the types, too.
+
+    Only where their table is as the code knows it: a migration may have stopped short of it, or gone back.
+    """
+    from entities.models import EntityType
+    from entities.types.registry import registry
+
+    try:
+        migrated = apps.get_model("entities", "EntityType")
+    except LookupError:
+        return
+    columns = [{field.column for field in model._meta.concrete_fields} for model in (migrated, EntityType)]
+    if columns[0] == columns[1] and router.allow_migrate_model(using, EntityType):
+        registry.store(using)
 
 
 def _add_to_skeleton() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared_state.core import database
 from shared_state.core.access import may, principal_of, require, visible
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
@@ -94,6 +95,7 @@ __all__ = [
     "collections_of",
     "committed",
     "count_rows",
+    "database",
     "event_of",
     "events_appended",
     "first_fault",

@@ -20,6 +20,8 @@ class SharedStateConfig(AppConfig):
     name = "shared_state"
     verbose_name = "Shared state"
     default_auto_field = "django.db.models.BigAutoField"
+    beside_streams = True
+    """Its tables are in the streams' database: see `shared_state.routers`."""
 
     def ready(self) -> None:
         """Register the system checks and the views of live pages, and add to the skeleton of all pages."""

@@ -14,6 +14,11 @@ class Conf:
         return getattr(settings, "SHARED_STATE", {}).get(name, default)
 
     @property
+    def database(self) -> str:
+        """The alias in `DATABASES` of the database that holds the streams."""
+        return str(self._get("DATABASE", "default"))
+
+    @property
     def max_event_bytes(self) -> int:
         """The largest JSON value of one event, in bytes."""
         return int(self._get("MAX_EVENT_BYTES", 256 * 1024))

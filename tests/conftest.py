@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.processes", "tests.support.browser"]
 
 # The writer is a thread with a connection of its own: it cannot see inside a test's open transaction.
-TRANSACTIONAL_FOLDERS = frozenset({"conformance", "entities", "shared_state"})
+TRANSACTIONAL_FOLDERS = frozenset({"conformance", "cost", "entities", "races", "shared_state"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from entities import presence
 from entities.catalog import log
@@ -16,7 +16,7 @@ from entities.exceptions import EntityExists, InvalidInput
 from entities.lifecycle import inbox
 from entities.models import Entity
 from entities.types.registry import registry
-from shared_state.api import StreamExists, Unit
+from shared_state.api import StreamExists, Unit, database
 from shared_state.models import Stream
 
 _SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$")
@@ -72,7 +72,7 @@ def _create(unit: Unit, request: SpawnRequest, type_name: str, url: str, args: A
     root = (parent.stream.root_id or parent.stream_id) if parent else None
     try:
         stream = unit.create_stream(url, Stream.Kind.ENTITY, request.owner, root=root)
-        with transaction.atomic():
+        with database.atomic():
             return Entity.objects.create(
                 type=type_name, slug=request.slug, url=url, stream_id=stream.id, parent=parent,
                 directory_id=presence.ensure(unit, request.owner).id,

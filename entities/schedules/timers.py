@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import structlog
-from django.db import connection
 
 from entities.exceptions import EntitiesError
 from entities.lifecycle import inbox
 from entities.models import Timer
-from shared_state.api import SharedStateError, Unit
+from shared_state.api import SharedStateError, Unit, database
 
 logger = structlog.get_logger(__name__)
 
@@ -16,7 +15,7 @@ logger = structlog.get_logger(__name__)
 def deliver_due(unit: Unit, limit: int = 100) -> int:
     """Deliver what is due. Returns how many timers there were; one whose receiver is gone is dropped."""
     due = Timer.objects.filter(due_at__lte=unit.now).select_related("entity").order_by("due_at")
-    if connection.vendor == "postgresql":
+    if database.connection().vendor == "postgresql":
         due = due.select_for_update(skip_locked=True, of=("self",))
     found = list(due[:limit])
     for timer in found:

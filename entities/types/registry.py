@@ -137,17 +137,21 @@ class Registry:
         """Every type, by name."""
         return [self._types[name] for name in sorted(self._types)]
 
-    def store(self) -> int:
-        """Write the types into their rows; one that changed gets the next revision. Returns how many did."""
-        known = {row.name: row for row in EntityType.objects.all()}
+    def store(self, using: str | None = None) -> int:
+        """Write the types into their rows; one that changed gets the next revision. Returns how many did.
+
+        `using` names a database other than the one that the router chooses.
+        """
+        rows = EntityType.objects.using(using)
+        known = {row.name: row for row in rows}
         changed = 0
         for found in self._types.values():
             fields = found.as_fields()
             row = known.get(found.name)
             if row is None:
-                EntityType.objects.update_or_create(name=found.name, defaults=fields)
+                rows.update_or_create(name=found.name, defaults=fields)
             elif any(getattr(row, name) != value for name, value in fields.items()):
-                EntityType.objects.filter(name=found.name).update(**fields, revision=row.revision + 1)
+                rows.filter(name=found.name).update(**fields, revision=row.revision + 1)
             else:
                 continue
             changed += 1

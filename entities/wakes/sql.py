@@ -10,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-
 from entities.models import Entity, Timer, Wake
-from shared_state.api import moment
+from shared_state.api import database, moment
 
 _WAKE, _ENTITY, _TIMER = Wake._meta.db_table, Entity._meta.db_table, Timer._meta.db_table
 
@@ -38,7 +36,7 @@ _ENTITY_COLUMNS = ("wake_count", "lease_owner", "lease_expires_at", "state", "la
 
 def next_timer_and_wake() -> tuple[datetime | None, datetime | None]:
     """When the next timer will be due, and the next wake of an entity that nobody holds."""
-    with connection.cursor() as cursor:
+    with database.connection().cursor() as cursor:
         cursor.execute(_NEXT)
         timer, wake = cursor.fetchone()
     return moment(timer) if timer else None, moment(wake) if wake else None
@@ -49,15 +47,15 @@ def due_wakes(now: datetime, limit: int) -> list[int]:
 
     They and their entities are locked; those that another worker is claiming are passed over.
     """
-    sql = f"{_DUE} FOR UPDATE OF w, e SKIP LOCKED" if connection.vendor == "postgresql" else _DUE
-    with connection.cursor() as cursor:
+    sql = f"{_DUE} FOR UPDATE OF w, e SKIP LOCKED" if database.connection().vendor == "postgresql" else _DUE
+    with database.connection().cursor() as cursor:
         cursor.execute(sql, [_parameter(now), limit])
         return [ident for (ident,) in cursor.fetchall()]
 
 
 def store(wakes: Sequence[Wake]) -> None:
     """Write what a claim has changed in wakes and their entities."""
-    with connection.cursor() as cursor:
+    with database.connection().cursor() as cursor:
         cursor.executemany(*_update(_WAKE, _WAKE_COLUMNS, wakes))
         cursor.executemany(*_update(_ENTITY, _ENTITY_COLUMNS, [wake.entity for wake in wakes]))
 
@@ -68,4 +66,6 @@ def _update(table: str, columns: Sequence[str], changed: Iterable[Any]) -> tuple
 
 
 def _parameter(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+    if not isinstance(value, datetime):
+        return value
+    return database.connection().ops.adapt_datetimefield_value(value)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -22,7 +21,7 @@ from entities.catalog.sanitize import MAX_COMPLAINT, shortened, storable
 from entities.conf import conf
 from entities.models import Entity, Subscription, Wake
 from entities.wakes import sql
-from shared_state.api import Fence, SharedStateError, Unit, committed
+from shared_state.api import Fence, SharedStateError, Unit, committed, database
 from shared_state.models import RowRecord
 
 MAX_RESPONSE = 64_000
@@ -81,7 +80,7 @@ def request_change(unit: Unit, subscription: Subscription, changes: list[dict[st
 def _merge_change(subscription: Subscription, changes: list[dict[str, Any]], due_at: datetime) -> bool:
     """Add changes to the subscription's waiting wake, unless there is none, or it is claimed just now."""
     waiting = _unclaimed(subscription=subscription).order_by("id")
-    if connection.vendor == "postgresql":
+    if database.connection().vendor == "postgresql":
         # Whoever has it locked is claiming it.
         waiting = waiting.select_for_update(skip_locked=True, of=("self",))
     found = waiting.first()
@@ -141,7 +140,7 @@ def recover(unit: Unit, *, dead_owners: Collection[str] = ()) -> int:
     if dead_owners:
         lost |= Q(lease_expires_at__isnull=False, lease_owner__in=list(dead_owners))
     held = Entity.objects.filter(lost)
-    if connection.vendor == "postgresql":
+    if database.connection().vendor == "postgresql":
         held = held.select_for_update(skip_locked=True)
     freed = list(held)
     for entity in freed:

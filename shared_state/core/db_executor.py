@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +35,8 @@ def with_connection(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
     try:
         return fn(*args, **kwargs)
     finally:
-        if connection.vendor == "sqlite":
-            # Opening the file anew costs as much as a read; what failed is closed all the same.
-            connection.close_at = None
+        for connection in connections.all(initialized_only=True):
+            if connection.vendor == "sqlite":
+                # Opening the file anew costs as much as a read; what failed is closed all the same.
+                connection.close_at = None
         close_old_connections()

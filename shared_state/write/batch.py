@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
+from shared_state.core import database
 from shared_state.core.types import Fence, Hint, NewEvent, Origin
 from shared_state.exceptions import SharedStateError, StaleEpoch
 from shared_state.models import EventRecord
@@ -73,7 +74,7 @@ class Job:
         self.result, self.error, self.again = result, error, again
 
 
-class _Ending:
+class Ending:
     """What the units of a transaction leave for its end, and for after it."""
 
     def __init__(self) -> None:
@@ -125,6 +126,7 @@ def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
 
 def _reconnect() -> None:
     """Give up this connection; where there is a pool, also those in it that died with it."""
+    connection = database.connection()
     connection.close()
     pool = getattr(connection, "pool", None)
     if pool is not None and not pool.closed:
@@ -133,14 +135,14 @@ def _reconnect() -> None:
 
 def _write_together(jobs: Sequence[Job]) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
-    write_set, ending = WriteSet(dialect(), timezone.now()), _Ending()
+    write_set, ending = WriteSet(dialect(), timezone.now()), Ending()
     reached = ["opening"]
     try:
-        connection.ensure_connection()
-        with transaction.atomic():
+        database.connection().ensure_connection()
+        with database.atomic():
             reached.append("writing")
-            transaction.on_commit(lambda: reached.append("committed"))
-            _prefetch(write_set, jobs)
+            transaction.on_commit(lambda: reached.append("committed"), using=database.alias())
+            lock(write_set, jobs)
             for job in jobs:
                 _run(write_set, job, ending)
             ending.work()
@@ -154,6 +156,11 @@ def _write_together(jobs: Sequence[Job]) -> None:
             raise
         log.exception("after_commit_failed")
     _call_hook("after")
+    announce(write_set, ending)
+
+
+def announce(write_set: WriteSet, ending: Ending) -> None:
+    """Say what was committed."""
     if write_set.appended or ending.nudges:
         hints = [Hint(stream, head) for stream, head in write_set.moved.items()]
         bus.publish(hints, list(ending.nudges), write_set.appended)
@@ -162,14 +169,14 @@ def _write_together(jobs: Sequence[Job]) -> None:
 def _was_committed(write_set: WriteSet, error: Exception) -> bool:
     """Whether a commit happened that was not answered. Raises `_HopelessError` if that cannot be known."""
     lost = isinstance(error, OperationalError | InterfaceError) and not _sqlstate(error)
-    if not lost or connection.vendor == "sqlite":
+    if not lost or database.connection().vendor == "sqlite":
         return False
     if not write_set.appended:
         raise _HopelessError from error
     _reconnect()
     last = write_set.appended[-1]
     try:
-        with transaction.atomic():
+        with database.atomic():
             dialect().streams([last.stream])  # waits for the old transaction if that is not over
             found = EventRecord.objects.filter(stream=last.stream, offset=last.offset)
             return found.filter(timestamp=write_set.now, writer=last.origin.writer).exists()
@@ -182,7 +189,8 @@ def _call_hook(moment: str) -> None:
         commit_hook(moment)
 
 
-def _prefetch(write_set: WriteSet, jobs: Sequence[Job]) -> None:
+def lock(write_set: WriteSet, jobs: Sequence[Job]) -> None:
+    """Read what jobs are known to need before they run, and lock its streams, in order of id."""
     streams: list[int] = []
     rows: list[RowKey] = []
     keys: list[ClientKey] = []
@@ -198,10 +206,10 @@ def _prefetch(write_set: WriteSet, jobs: Sequence[Job]) -> None:
     write_set.prefetch(streams, rows, keys)
 
 
-def _run(write_set: WriteSet, job: Job, ending: _Ending) -> None:
+def _run(write_set: WriteSet, job: Job, ending: Ending) -> None:
     """One unit; what it raises is its own, and undone."""
     try:
-        _check(write_set, job.fence)
+        check_fence(write_set, job.fence)
         if job.plain is not None and not write_set.observed(job.plain[0]):
             return job.settle(write_set.append(*job.plain, job.origin))
     except SharedStateError as error:
@@ -211,14 +219,15 @@ def _run(write_set: WriteSet, job: Job, ending: _Ending) -> None:
     unit = Unit(write_set, job.origin)
     token = in_unit.set(True)
     try:
-        with transaction.atomic():
-            _run_guarded(write_set, job, unit)
+        with database.atomic():
+            run_guarded(write_set, job, unit)
     except _Rehearsed:
         write_set.undo(mark)
     except BaseException as error:  # also an exit: it is this unit's, not the writer's
         again = _sqlstate(error) in _LOST_RACES
         job.streams = write_set.streams if again else ()
         write_set.undo(mark)
+        connection = database.connection()
         if connection.needs_rollback or connection.closed_in_transaction:
             raise  # the transaction is gone, not just this unit
         job.settle(error=error, again=again)
@@ -229,7 +238,11 @@ def _run(write_set: WriteSet, job: Job, ending: _Ending) -> None:
     return None
 
 
-def _run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
+def run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
+    """The unit itself, then those who observe what it appended, within a savepoint; settles the job.
+
+    Raises what they raise. A unit that only rehearses ends by raising, too.
+    """
     start = len(write_set.appended)
     if job.plain is not None:
         job.settle(unit.append(*job.plain))
@@ -238,7 +251,7 @@ def _run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
     observed = [event for event in write_set.appended[start:] if write_set.observed(event.stream)]
     if observed:
         events_appended.send(sender=Unit, unit=unit, events=observed)
-    if connection.needs_rollback:
+    if database.connection().needs_rollback:
         raise SharedStateError(
             "The unit marked its transaction for a rollback; raise an error to undo a unit."
         )
@@ -247,7 +260,8 @@ def _run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
         raise _Rehearsed
 
 
-def _check(write_set: WriteSet, fence: Fence | None) -> None:
+def check_fence(write_set: WriteSet, fence: Fence | None) -> None:
+    """Raise `StaleEpoch` unless the right to write still holds."""
     if fence is not None and write_set.epoch(fence.stream) != fence.epoch:
         info = write_set.info(fence.stream)
         raise StaleEpoch(

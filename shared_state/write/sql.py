@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
-from django.db import connection
 
+from shared_state.core import database
 from shared_state.core.types import Event, Origin, Row
 
 EVENT_COLUMNS = (
@@ -71,12 +71,14 @@ class SqliteDialect:
     """
 
     def _execute(self, sql: str, keys: Sequence[Any]) -> list[Values]:
+        connection = database.connection()
         connection.ensure_connection()
         with connection.wrap_database_errors:
             found = connection.connection.execute(sql, (orjson.dumps(keys).decode(),))
             return found.fetchall()  # type: ignore[no-any-return]
 
     def _each(self, sql: str, rows: Sequence[Values]) -> None:
+        connection = database.connection()
         with connection.wrap_database_errors:
             connection.connection.executemany(sql, rows)
 
@@ -113,7 +115,7 @@ class PostgresDialect:
     """PostgreSQL: one statement for a whole batch, fed by `unnest`, so that round trips do not add up."""
 
     def _execute(self, sql: str, params: Sequence[Any]) -> list[Values]:
-        with connection.cursor() as cursor:
+        with database.connection().cursor() as cursor:
             cursor.execute(sql, params)
             return cursor.fetchall()  # type: ignore[no-any-return]
 
@@ -141,7 +143,7 @@ class PostgresDialect:
             parts.append(_PG_DELETE_ROWS)
             params += _turned(gone)
         steps = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(parts))
-        with connection.cursor() as cursor:
+        with database.connection().cursor() as cursor:
             cursor.execute(f"WITH {steps} {_PG_SET_HEADS}", [*params, *_turned(heads)])
 
     def time(self, moment: datetime) -> Any:
@@ -252,7 +254,8 @@ def as_row(v: Values) -> Row:
 
 def dialect() -> Dialect:
     """The statements for the configured database. Raises `NotImplementedError` for one we do not know."""
-    found = _DIALECTS.get(connection.vendor)
+    vendor = database.connection().vendor
+    found = _DIALECTS.get(vendor)
     if found is None:
-        raise NotImplementedError(f"{connection.vendor} is not supported; use SQLite or PostgreSQL.")
+        raise NotImplementedError(f"{vendor} is not supported; use SQLite or PostgreSQL.")
     return found()

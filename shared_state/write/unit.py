@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F
 
+from shared_state.core import database
 from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
@@ -83,7 +84,7 @@ class Unit:
             )
         stream = Stream(path=path, kind=kind, owner=owner, root_id=root, schema=schema or {})
         try:
-            with transaction.atomic():
+            with database.atomic():
                 stream.save(force_insert=True)
         except IntegrityError:
             raise StreamExists(f"There is a stream at {path!r} already.") from None

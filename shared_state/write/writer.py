@@ -17,12 +17,12 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 import structlog
-from django.db import connection
 
 from shared_state.conf import conf
+from shared_state.core import database
 from shared_state.core.types import Event, Fence, NewEvent, Origin
 from shared_state.exceptions import SharedStateError
-from shared_state.write import batch
+from shared_state.write import batch, joined
 from shared_state.write.batch import Job
 from shared_state.write.unit import Unit
 from shared_state.write.write_set import check
@@ -61,7 +61,7 @@ class Writer:
     def _loop(self) -> None:
         while jobs := self._gather():
             self._write(jobs)
-        connection.close()
+        database.connection().close()
 
     def _gather(self) -> list[Job]:
         """What waits, as soon as there is anything; nothing if the writer is to end."""
@@ -149,10 +149,14 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def _put(job: Job) -> None:
-    if batch.in_unit.get():
-        raise SharedStateError("A unit cannot wait for another unit: pass it the open one.")
+    _require_no_unit()
     while not writer().put(job):
         pass  # stopped between these two; the next one is new
+
+
+def _require_no_unit() -> None:
+    if batch.in_unit.get():
+        raise SharedStateError("A unit cannot wait for another unit: pass it the open one.")
 
 
 async def submit(
@@ -184,9 +188,18 @@ async def append(
 
 
 def unit(run: Callable[[Unit], T], *, origin: Origin, fence: Fence | None = None) -> T:
-    """`submit` for callers that may block. Raises `SharedStateError` inside an open transaction."""
-    if connection.in_atomic_block:
-        raise SharedStateError("A unit is a transaction of its own; do not call it inside atomic().")
+    """`submit` for callers that may block. Inside `atomic()` it joins the caller's transaction.
+
+    Then it is run here and once, under a savepoint: if it raises, it alone is undone and the caller goes on.
+    Hints go out at the caller's commit. Until that, the caller holds the locks of the streams that it wrote
+    to, which others, the writer too, wait for: commit soon, and wait for no async call in between. A caller
+    whose units touch several streams may lose a deadlock on PostgreSQL: the `OperationalError` is its to
+    handle, by doing all of its transaction again.
+    """
+    _require_no_unit()
     future: Future[T] = Future()
-    _put(Job(origin, fence, run, None, future, None))
+    job = Job(origin, fence, run, None, future, None)
+    if joined.is_open():
+        return joined.run(job)  # type: ignore[no-any-return]
+    _put(job)
     return future.result()
