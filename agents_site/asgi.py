@@ -24,15 +24,14 @@ http_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
-from django.urls import re_path
+from channels.security.websocket import AllowedHostsOriginValidator
 
 from agents_site import local
 from agents_site.api.routes import with_api
 from agents_site.bounds import with_bounds
 from agents_site.lifespan import with_lifespan
 from agents_site.origin import SameOriginValidator
-from entities.routing import websocket_urlpatterns
+from entities.routing import NO_OTHERS, websocket_urlpatterns
 
 
 class LocalLogin:
@@ -49,9 +48,6 @@ class LocalLogin:
             scope["user"] = await database_sync_to_async(local.first_user)() or scope["user"]
         await self.application(scope, receive, send)
 
-
-# Without it, an address that is nobody's is an exception, and a traceback in the log for whoever wants one.
-NO_OTHERS = [re_path("", WebsocketDenier.as_asgi())]
 
 websocket_application = AllowedHostsOriginValidator(
     SameOriginValidator(AuthMiddlewareStack(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))

@@ -39,12 +39,16 @@ class Process:
     """One running process, whose output is kept and can be waited for."""
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], inherit: tuple[int, ...] = ()
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        inherit: tuple[int, ...] = (),
+        folder: Path = ROOT,
     ) -> None:
         self.lines: list[str] = []
         self._popen = subprocess.Popen(
             [*DIES_WITH_THE_TESTS, *command],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             pass_fds=inherit,
             stdin=subprocess.DEVNULL,
