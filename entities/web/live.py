@@ -150,7 +150,9 @@ def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None =
 
 def render_line(agent: Mapping[str, Any]) -> SafeString:
     """The changing part of an agent's row."""
-    return partial("entities/agents/line.html", {"id": dom_id("line", agent["url"]), "agent": agent})
+    title = agent["title"] or agent["slug"]
+    context = {"id": dom_id("line", agent["url"]), "agent": agent, "title": title}
+    return partial("entities/agents/line.html", context)
 
 
 def render_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:

@@ -117,7 +117,9 @@ def test_the_moderators_timeline_shows_waits_wakes_and_children(talking: Install
     expect(wide.locator(".child [data-status=running]").first).to_be_visible()
     expect(wide.get_by_text("I wait for the first arguments.")).to_be_visible()
     for side in ("pro", "con"):
-        expect(wide.locator(".wake", has_text=re.compile(rf"woke.*-{side} finished")).first).to_be_visible()
+        expect(
+            wide.locator(".wake", has_text=re.compile(rf"woke\s.*-{side} finished", re.DOTALL)).first
+        ).to_be_visible()
     expect(wide.locator(".tool-name", has_text="end_debate")).to_be_visible(timeout=60_000)
     expect(wide.locator(".child [data-status=idle]")).to_have_count(2)
     expect(wide.locator(".run-foot.run-started")).to_have_count(0)
