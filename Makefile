@@ -61,7 +61,7 @@ worker: .venv/base.stamp
 
 test: export CHROMIUM := $(CHROMIUM)
 test: lint $(CHROMIUM)
-	AGENTS_TEST_DATABASE=postgres AGENTS_TEST_LAYER=redis $(PYTHON) -m pytest -q tests/conformance
+	AGENTS_TEST_DATABASE=postgres AGENTS_TEST_LAYER=redis $(PYTHON) -m pytest -q tests/conformance tests/races
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile
 
 lint: .venv/dev.stamp

@@ -2,10 +2,12 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 
+@transaction.non_atomic_requests
 async def no_icon(request: HttpRequest) -> HttpResponse:
     """Browsers ask every site for this file; pages of ours that have an icon name it themselves."""
     return HttpResponse(status=204, headers={"Cache-Control": "max-age=86400"})

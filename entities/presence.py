@@ -16,10 +16,13 @@ from entities.models import Entity
 from shared_state.api import NewEvent, StreamExists, StreamInfo, Unit, info_of
 from shared_state.models import Stream
 
+PREFIX = "directory:"
+"""What the paths of directories begin with."""
+
 
 def path_of(owner: str) -> str:
     """The path of an owner's directory."""
-    return f"directory:{owner}"
+    return f"{PREFIX}{owner}"
 
 
 def ensure(unit: Unit, owner: str) -> StreamInfo:

@@ -7,6 +7,8 @@ shared_state.E004  a value must be more than zero
 shared_state.E005  the database is neither SQLite nor PostgreSQL
 shared_state.E006  SQLite's transactions would fail where they should wait
 shared_state.E007  SQLite is too old
+shared_state.E009  SHARED_STATE["DATABASE"] is no alias in DATABASES
+shared_state.E010  no router sends a model to that database
 shared_state.W008  (with --deploy) nothing carries hints between processes
 """
 
@@ -17,12 +19,14 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
-from django.db import connection
+from django.db import connections, router
 
 from shared_state.conf import conf
+from shared_state.core import database
 
 SQLITE = (3, 35)
 """The first that knows RETURNING."""
@@ -65,6 +69,31 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 @register
 def check_database(**kwargs: Any) -> list[CheckMessage]:
     """Whether the database can do what the writer needs; it is not connected to."""
+    if database.alias() not in connections:
+        message = f"SHARED_STATE['DATABASE'] is {database.alias()!r}, which is not in DATABASES."
+        return [Error(message, hint=f"There is {', '.join(connections)}.", id="shared_state.E009")]
+    return [*_faults_of_vendor(), *_faults_of_routers()]
+
+
+def _faults_of_routers() -> list[CheckMessage]:
+    """Models that would be looked for elsewhere than units write them."""
+    alias = database.alias()
+    lost = [
+        model._meta.label
+        for config in apps.get_app_configs()
+        if getattr(config, "beside_streams", False)
+        for model in config.get_models()
+        if {router.db_for_read(model), router.db_for_write(model)} != {alias}
+    ]
+    if not lost:
+        return []
+    message = f"Units write to the database {alias!r}, but {', '.join(lost)} is read or written elsewhere."
+    hint = 'Put "shared_state.routers.StreamsRouter" first in DATABASE_ROUTERS.'
+    return [Error(message, hint=hint, id="shared_state.E010")]
+
+
+def _faults_of_vendor() -> list[CheckMessage]:
+    connection = database.connection()
     if connection.vendor == "postgresql":
         return []
     if connection.vendor != "sqlite":
@@ -75,7 +104,7 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Error(
                 "SQLite needs transactions that take the write lock when they begin.",
-                hint='Set DATABASES["default"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
+                hint=f'Set DATABASES["{database.alias()}"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
                 id="shared_state.E006",
             )
         )
@@ -90,7 +119,9 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
 def check_layer(**kwargs: Any) -> list[CheckMessage]:
     """PostgreSQL is for many processes, and those find out late without a layer between them."""
     layer = getattr(settings, "CHANNEL_LAYERS", {}).get("default", {}).get("BACKEND", IN_MEMORY)
-    if connection.vendor != "postgresql" or layer != IN_MEMORY:
+    if database.alias() not in connections or database.connection().vendor != "postgresql":
+        return []  # said elsewhere, or one process
+    if layer != IN_MEMORY:
         return []
     return [
         Caution(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,8 @@ class Conf:
     """Typed look-ups; a missing setting has a default, so that a checkout just runs."""
 
     def _get(self, name: str, default: Any) -> Any:
-        return getattr(settings, "SHARED_STATE", {}).get(name, default)
+        given = getattr(settings, "SHARED_STATE", {})
+        return given.get(name, default) if isinstance(given, Mapping) else default  # a check says so
 
     @property
     def database(self) -> str:

@@ -2,7 +2,7 @@
 
 The whole suite runs on SQLite with the in-memory layer. `AGENTS_TEST_DATABASE=postgres` and
 `AGENTS_TEST_LAYER=redis` run the same tests on the other machinery (`make test` does it for
-tests/conformance). Each xdist worker has its own database and, if asked for, its own servers.
+tests/conformance and tests/races). Each xdist worker has its own database and, if asked for, its own servers.
 """
 
 from collections.abc import Iterator

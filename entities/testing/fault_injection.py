@@ -1,9 +1,9 @@
-"""A debate that is killed at every commit, and must come out the same.
+"""A scenario that is killed at every commit, and must come out the same.
 
-One worker runs a scripted debate undisturbed; what it leaves behind is what every other run is compared with.
-Then, for each moment just before and just after a commit, on a fresh copy of the database: a worker kills
-itself there (SIGKILL: no handler, no clean-up), another worker goes on to the end, and the two outcomes are
-compared. `manage.py crashtest` is the command.
+It is done undisturbed once (a scripted debate, for instance); what that leaves behind is what every other run
+is compared with. Then, for each moment just before and just after a commit, on a fresh copy of the database:
+a process kills itself there (SIGKILL: no handler, no clean-up), nothing may be there by half, another goes on
+to the end, and the two outcomes are compared. `manage.py crashtest` is the command.
 
 Each run is a process forked from one that has neither a thread nor a database connection, so that a boundary
 costs a run and not a start of Python. Always on SQLite, and on the offline model without a pace: what is
@@ -12,7 +12,6 @@ tested is the order of our own commits, not the durability of a database.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -29,26 +28,15 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from entities import api
 from entities.conf import DEFAULT, OFFLINE
-from entities.models import Wake
 from entities.testing.outcome import differences, outcome
-from entities.worker.worker import Worker
-from shared_state.api import Principal, in_thread
-from shared_state.write import batch
-
-OWNER = Principal("user", "crashtest")
-SLUG = "crashtest"
-TOPIC = "should cities ban private cars?"
-TIMEOUT_SECONDS = 60.0
-"""How long one run may take, in seconds."""
-POLL_SECONDS = 0.002
-"""How often a run looks whether it is over, in seconds."""
+from entities.testing.scenarios import SCENARIOS, Scenario
+from shared_state.api import database
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one boundary: `reached` if the worker got there, and what differed afterwards."""
+    """What came of one boundary: `reached` if a process died there, and what differed afterwards."""
 
     boundary: int
     reached: bool
@@ -60,12 +48,12 @@ class Report:
     """All verdicts of one test."""
 
     boundaries: int
-    """How many there are: two for each commit of the undisturbed run."""
+    """How many there are: two for each commit of the undisturbed run, and others that the scenario names."""
     verdicts: list[Verdict] = field(default_factory=list)
 
     @property
     def tried(self) -> int:
-        """How many times a worker was killed."""
+        """How many times a process was killed."""
         return sum(verdict.reached for verdict in self.verdicts)
 
     @property
@@ -75,16 +63,24 @@ class Report:
 
 
 def crashtest(
-    *, rounds: int = 1, every: int = 1, jobs: int = 2, say: Callable[[Verdict], None] = lambda verdict: None
+    scenario: str = "debate",
+    *,
+    rounds: int = 1,
+    every: int = 1,
+    jobs: int = 2,
+    say: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Report:
     """Run the whole test; `every` takes one boundary in so many. No connection or thread may be there yet."""
     with tempfile.TemporaryDirectory(prefix="agents-crashtest-") as name:
-        folder = Path(name)
-        _forked(folder / "template", lambda: _prepare(rounds))
-        expected = _forked(_copy(folder, "undisturbed"), _run)
-        report = Report(expected["commits"])
+        folder, chosen_scenario = Path(name), SCENARIOS[scenario]
+        _forked(folder / "template", lambda: _prepare(chosen_scenario, rounds))
+        expected = _forked(_copy(folder, "undisturbed"), lambda: _run(chosen_scenario, rounds))
+        report = Report(expected["boundaries"])
         chosen = range(1, report.boundaries + 1, every)
-        lanes = [_Lane(folder / f"lane-{number}", chosen[number::jobs]) for number in range(jobs)]
+        lanes = [
+            _Lane(chosen_scenario, rounds, folder / f"lane-{number}", chosen[number::jobs])
+            for number in range(jobs)
+        ]
         for lane in lanes:
             lane.start(folder / "template", expected["outcome"])
         for lane in lanes:
@@ -99,6 +95,8 @@ def crashtest(
 class _Lane:
     """A process that tries its share of the boundaries, one after the other."""
 
+    scenario: Scenario
+    rounds: int
     folder: Path
     boundaries: Sequence[int]
     _pid: int = 0
@@ -113,12 +111,26 @@ class _Lane:
             return
         with _whole_life(), os.fdopen(writer, "w") as results:
             for boundary in self.boundaries:
-                verdict = _try(boundary, self.folder, template, expected)
+                verdict = self._try(boundary, template, expected)
                 print(
                     json.dumps([verdict.boundary, verdict.reached, verdict.differences]),
                     file=results,
                     flush=True,
                 )
+
+    def _try(self, boundary: int, template: Path, expected: Any) -> Verdict:
+        home = self.folder / f"boundary-{boundary}"
+        shutil.copytree(template, home)
+        found = _forked(home, lambda: _run(self.scenario, self.rounds, boundary))
+        torn, reached = [], found is None
+        if reached:
+            torn = _forked(home, self.scenario.torn)
+            found = _forked(home, lambda: _run(self.scenario, self.rounds))
+        shutil.rmtree(home)
+        if found is None:
+            return Verdict(boundary, True, ("the second process died too",))
+        faults = (*torn, *found["torn"], *differences(expected, found["outcome"]))
+        return Verdict(boundary, reached, faults)
 
     def verdicts(self) -> Iterator[Verdict]:
         with self._results as results:
@@ -128,17 +140,6 @@ class _Lane:
         _, status = os.waitpid(self._pid, 0)
         if status:
             raise RuntimeError(f"A lane of the crash test ended with {os.waitstatus_to_exitcode(status)}.")
-
-
-def _try(boundary: int, folder: Path, template: Path, expected: Any) -> Verdict:
-    home = folder / f"boundary-{boundary}"
-    shutil.copytree(template, home)
-    first = _forked(home, lambda: _run(die_at=boundary))
-    found = first if first is not None else _forked(home, _run)
-    shutil.rmtree(home)
-    if found is None:
-        return Verdict(boundary, True, ("the second worker died too",))
-    return Verdict(boundary, first is None, tuple(differences(expected, found["outcome"])))
 
 
 def _copy(folder: Path, name: str) -> Path:
@@ -186,15 +187,16 @@ def _settle_in(home: Path) -> None:
     home.mkdir(exist_ok=True)
     for known in connections.all(initialized_only=True):
         del connections[known.alias]
-    connections.settings["default"] |= {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(home / "db.sqlite3"),
-        "OPTIONS": {
-            "timeout": 20,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
-        },
-    }
+    for alias in {"default", database.alias()}:
+        connections.settings[alias] |= {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(home / f"{alias}.sqlite3"),
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+            },
+        }
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
     settings.ENTITIES = {
         **settings.ENTITIES,
@@ -204,36 +206,21 @@ def _settle_in(home: Path) -> None:
     }
 
 
-def _prepare(rounds: int) -> None:
-    call_command("migrate", verbosity=0, interactive=False)
-    plural = "round" if rounds == 1 else "rounds"
-    api.spawn_now(OWNER, api.NewEntity("debate", SLUG, message=f"Debate in {rounds} {plural}: {TOPIC}"))
+def _prepare(scenario: Scenario, rounds: int) -> None:
+    for alias in sorted({"default", database.alias()}):
+        call_command("migrate", database=alias, verbosity=0, interactive=False)
+    scenario.prepare(rounds)
 
 
-def _run(die_at: int = 0) -> dict[str, Any]:
-    """Run a worker until nothing is left to do, or until the boundary."""
+def _run(scenario: Scenario, rounds: int, die_at: int = 0) -> dict[str, Any]:
+    """Go on until nothing is left to do, or until the boundary."""
     passed = 0
 
-    def count(moment: str) -> None:
+    def count(place: str) -> None:
         nonlocal passed
         passed += 1
         if passed == die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    batch.commit_hook = count
-    asyncio.run(_work())
-    return {"commits": passed, "outcome": outcome()}
-
-
-async def _work() -> None:
-    worker = Worker(concurrency=1)  # so that the order of everything is certain
-    await worker.start()
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not await in_thread(_is_over):
-            await worker.idle.wait()
-            await asyncio.sleep(POLL_SECONDS)  # what comes next is claimed by now, or nothing is
-    await worker.stop()
-
-
-def _is_over() -> bool:
-    return not Wake.objects.filter(state__in=(Wake.State.PENDING, Wake.State.CLAIMED)).exists()
+    scenario.work(rounds, count)
+    return {"boundaries": passed, "outcome": outcome(), "torn": scenario.torn()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from entities import presence
 from entities.catalog import partial_text, timeline
 from entities.models import EntityType
 from entities.web import addresses, render
@@ -17,7 +18,7 @@ from shared_state.html import tables
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, Text, view
+from shared_state.live.session import Change, Drop, Put, Text, personal, view
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
@@ -91,6 +92,9 @@ def merged(changes: Iterable[Change]) -> Iterator[Change]:
 
 def _follows(text: Text, before: Text) -> bool:
     return text.target == before.target and text.start == before.start + len(before.text)
+
+
+personal(presence.PREFIX)
 
 
 @view("directory")

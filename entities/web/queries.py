@@ -18,14 +18,12 @@ from entities.catalog import partial_text, timeline
 from entities.models import Entity
 from entities.web import render
 from shared_state.api import (
-    Origin,
     Principal,
     Row,
     format_offset,
     read,
     row,
     row_of,
-    unit,
     visible,
     window,
 )
@@ -113,7 +111,10 @@ def listed(agents: QuerySet[Entity]) -> list[Listed]:
 
 
 def directory_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Feed]:
-    """The directories of what is shown, and one's own, made at the first visit. One query."""
+    """The directories of what is shown, and one's own. One query.
+
+    One's own is made with one's first agent; until then the page follows what is still to come.
+    """
     me = str(principal)
     mine = Q(path=presence.path_of(me))
     found = Stream.objects.filter(mine | Q(pk__in=streams)).order_by("id")
@@ -122,9 +123,7 @@ def directory_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[F
         for path, head in visible(principal, found).values_list("path", "head")
     ]
     if all(feed.stream != presence.path_of(me) for feed in feeds):
-        # Without agents there is nothing to follow yet, and the first one would not appear by itself.
-        made = unit(lambda work: presence.ensure(work, me), origin=Origin(me))
-        feeds.append(Feed(made.path, "directory", format_offset(made.head)))
+        feeds.append(Feed(presence.path_of(me), "directory", format_offset(0)))
     return feeds
 
 

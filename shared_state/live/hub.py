@@ -29,7 +29,7 @@ from shared_state import api
 from shared_state.conf import conf
 from shared_state.core.db_executor import with_connection
 from shared_state.core.types import Event, Hint, StreamInfo
-from shared_state.live.send_queue import Batch, Feed, SendQueue, Source, encode, refusal
+from shared_state.live.send_queue import Batch, Expected, Feed, SendQueue, Source, encode, refusal
 from shared_state.notify.bus import Bus
 
 log = structlog.get_logger(__name__)
@@ -53,6 +53,9 @@ class Hub:
         self._render = render
         self._bus = bus
         self._sources: dict[int, Source] = {}
+        self._expected: set[Expected] = set()
+        self._newest = 0
+        """The latest stream that was heard of while one was expected; a new one comes after it."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._outboxes: set[SendQueue] = set()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hub")
@@ -70,6 +73,7 @@ class Hub:
         for stream in self._sources:
             self._bus.leave(stream)
         self._sources.clear()
+        self._expected.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def stop(self) -> None:
@@ -121,6 +125,41 @@ class Hub:
             del self._sources[source.stream.id]
             self._bus.leave(source.stream.id)
 
+    def expect(self, expected: Expected) -> None:
+        """Begin a feed as soon as its stream is there; at once if it came meanwhile."""
+        place = (expected.path, expected.view)
+        for old in tuple(expected.send_queue.expected):
+            if (old.path, old.view) == place:
+                self.forget(old)
+        self._expected.add(expected)
+        expected.send_queue.expected.add(expected)
+        self._spawn(self._seek())
+
+    def forget(self, expected: Expected) -> None:
+        """Undo `expect`."""
+        self._expected.discard(expected)
+        expected.send_queue.expected.discard(expected)
+
+    async def _seek(self) -> None:
+        """Begin the feeds whose streams have come."""
+        paths = {expected.path for expected in self._expected}
+        try:
+            found = await self.run(api.get_streams, paths)
+        except DatabaseError as error:
+            log.warning("expected_not_read", error=str(error))
+            return  # the next hint or poll tries again
+        for expected in tuple(self._expected):
+            if (stream := found.get(expected.path)) is not None:
+                self.forget(expected)
+                self._begin(expected, stream)
+
+    def _begin(self, expected: Expected, stream: StreamInfo) -> None:
+        ident, send_queue = expected.id, expected.send_queue
+        if stream.owner != expected.owner:
+            send_queue.answer(encode(refusal(api.StreamNotFound(), {"id": ident})))
+        elif not self.follow(send_queue, ident, stream, expected.view, 0):
+            send_queue.answer(encode({"op": "reset", "id": ident}))
+
     def attach(self, send_queue: SendQueue) -> None:
         """Know of a socket, to tell it when the process stops."""
         self._outboxes.add(send_queue)
@@ -129,6 +168,8 @@ class Hub:
         """Forget a socket and end all its feeds."""
         for feed in tuple(send_queue.feeds.values()):
             self.unfollow(feed)
+        for expected in tuple(send_queue.expected):
+            self.forget(expected)
         self._outboxes.discard(send_queue)
 
     def _open(self, stream: StreamInfo) -> Source:
@@ -184,6 +225,14 @@ class Hub:
         if ours:
             fresh = [_as_stored(event) for event in events if event.stream in self._sources]
             self._loop.call_soon_threadsafe(self._hinted, ours, fresh)
+        newest = max((hint.stream for hint in hints), default=0)
+        if self._expected and newest > self._newest:
+            self._loop.call_soon_threadsafe(self._came, newest)
+
+    def _came(self, newest: int) -> None:
+        """There is a stream that was not there before: it may be one that is expected."""
+        self._newest = max(self._newest, newest)
+        self._spawn(self._seek())
 
     def _hinted(self, hints: Sequence[Hint], events: Sequence[Event]) -> None:
         for event in events:
@@ -256,6 +305,8 @@ class Hub:
             await asyncio.sleep(conf.poll_seconds)
             if self._sources:
                 await asyncio.wait({self._spawn(self.poll(tuple(self._sources)))})
+            if self._expected:
+                await asyncio.wait({self._spawn(self._seek())})
 
     async def poll(self, asked: Sequence[int]) -> None:
         """Look for what no hint told, in one query for all streams asked for."""

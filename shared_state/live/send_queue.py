@@ -42,6 +42,8 @@ class SendQueue:
         """Set by whoever sends what waits, when there will be no more of it."""
         self.feeds: dict[tuple[int, str], Feed] = {}
         """By stream and view; kept by the hub."""
+        self.expected: set[Expected] = set()
+        """Feeds of streams that are not there yet; kept by the hub."""
         self.close_code = 0
         """Set once the socket is to be closed after what waits."""
 
@@ -112,6 +114,17 @@ class Feed:
     cursor: int
     catching_up: bool = True
     open: bool = True
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Expected:
+    """A feed that will begin with its stream, which is `owner`'s and not there yet."""
+
+    id: int
+    send_queue: SendQueue
+    path: str
+    owner: str
+    view: str
 
 
 @dataclass(slots=True, eq=False)

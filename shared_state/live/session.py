@@ -25,7 +25,7 @@ from shared_state import api
 from shared_state.core.types import Event, Json, Principal, StreamInfo, format_offset
 from shared_state.exceptions import SharedStateError
 from shared_state.live.hub import Hub
-from shared_state.live.send_queue import Feed, SendQueue, encode, refusal
+from shared_state.live.send_queue import Expected, Feed, SendQueue, encode, refusal
 from shared_state.notify import bus
 
 log = structlog.get_logger(__name__)
@@ -85,6 +85,7 @@ Change = Put | Text | Drop
 Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
 
 _views: dict[str, Renderer] = {}
+_personal: set[str] = set()
 _hub: Hub | None = None
 _prefix = "/"
 """Where the server has mounted this process: what addresses in pushes begin with, as those of pages do."""
@@ -107,6 +108,14 @@ def view(name: str) -> Callable[[Renderer], Renderer]:
         return renderer
 
     return register
+
+
+def personal(prefix: str) -> None:
+    """Say that everybody has a stream of their own, at the prefix and their principal.
+
+    It may be followed by its owner before it is there, from its beginning: so a page needs not make it.
+    """
+    _personal.add(prefix)
 
 
 # -- rendering (in the hub's threads)
@@ -204,17 +213,21 @@ def parse(model: type[Frame], frame: Json) -> Frame:
 async def follow(send_queue: SendQueue, principal: Principal, wanted: Follow) -> Json:
     """Start a feed; the answer is `following`, or `reset` if the page has to be loaded anew.
 
-    Raises `StreamNotFound` for what is not there and for what the principal may not read, `InvalidOffset`,
-    and `FrameError` for an unknown view or too many feeds. Send the answer before the next await: the feed's
-    frames come after it.
+    One's own stream (`personal`) need not be there yet. Raises `StreamNotFound` for what else is not there
+    and for what the principal may not read, `InvalidOffset`, and `FrameError` for an unknown view or too many
+    feeds. Send the answer before the next await: the feed's frames come after it.
     """
     if wanted.view not in _views:
         raise FrameError("unknown_view", f"There is no view {wanted.view!r}.")
     after = None if wanted.after is None else api.parse_offset(wanted.after)
-    stream = await hub().run(_readable, principal, wanted.stream)
+    stream = await hub().run(_followable, principal, wanted.stream, bool(after))
     unfollow(send_queue, wanted.id)
-    if len(send_queue.feeds) >= MAX_FEEDS:
+    if len(send_queue.feeds) + len(send_queue.expected) >= MAX_FEEDS:
         raise FrameError("too_many_feeds", f"One socket may follow {MAX_FEEDS} streams; unfollow one first.")
+    if stream is None:
+        owner = str(principal)
+        hub().expect(Expected(wanted.id, send_queue, wanted.stream, owner, wanted.view))
+        return {"op": "following", "id": wanted.id, "cursor": format_offset(0)}
     start = stream.head if after is None else after
     if hub().follow(send_queue, wanted.id, stream, wanted.view, start):
         return {"op": "following", "id": wanted.id, "cursor": format_offset(start)}
@@ -232,6 +245,19 @@ def unfollow(send_queue: SendQueue, ident: int) -> None:
     for feed in tuple(send_queue.feeds.values()):
         if feed.id == ident:
             hub().unfollow(feed)
+    for expected in tuple(send_queue.expected):
+        if expected.id == ident:
+            hub().forget(expected)
+
+
+def _followable(principal: Principal, path: str, was_there: bool) -> StreamInfo | None:
+    """The stream, or None if it is one's own and not there yet. Raises as `_readable`."""
+    try:
+        return _readable(principal, path)
+    except api.StreamNotFound:
+        if was_there or path not in {f"{prefix}{principal}" for prefix in _personal}:
+            raise
+    return None
 
 
 def _readable(principal: Principal, path: str) -> StreamInfo:

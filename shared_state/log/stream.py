@@ -44,6 +44,11 @@ def get_stream(path: str) -> StreamInfo:
     return info_of(stream)
 
 
+def get_streams(paths: Collection[str]) -> dict[str, StreamInfo]:
+    """Those of these paths that there are, in one query."""
+    return {stream.path: info_of(stream) for stream in Stream.objects.filter(path__in=paths)}
+
+
 def get_stream_by_id(ident: int) -> StreamInfo:
     """The stream with an id. Raises `StreamNotFound`."""
     stream = Stream.objects.filter(pk=ident).first()

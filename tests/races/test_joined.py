@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import Group
@@ -80,8 +81,8 @@ def make_and_tell(name: str, times: int) -> list[int]:
 def _make_one(name: str, keep: bool) -> bool:
     with transaction.atomic():
         Group.objects.create(name=name)
+        agent = spawn_now(ADAS, NewEntity("assistant", name, message="hello"))
         try:
-            agent = spawn_now(ADAS, NewEntity("assistant", name, message="hello"))
             spawn_now(ADAS, NewEntity("assistant", name))
         except EntityExists:  # the second one: refused, and undone alone
             deliver_now(ADAS, agent.url, "more")
@@ -116,7 +117,7 @@ def test_a_unit_beside_joined_ones_is_never_lost() -> None:
     with other_process(cross, first=two.id, second=one.id, times=TIMES) as other:
         other.go()
         for number in range(TIMES):
-            do(lambda unit, n=number: _both(unit, one.id, two.id, f"here-{n}"))
+            do(partial(_both, first=one.id, second=two.id, key=f"here-{number}"))
         there = other.result()
 
     assert there >= TIMES
@@ -141,7 +142,7 @@ def cross(first: int, second: int, times: int) -> int:
             try:
                 with transaction.atomic():
                     for stream in (first, second):
-                        do(lambda unit, s=stream, n=number: unit.append(s, [note(f"there-{n}")]))
+                        append(api.get_stream_by_id(stream), note(f"there-{number}"))
                 done = True
             except OperationalError:
                 continue

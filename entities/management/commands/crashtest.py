@@ -1,4 +1,4 @@
-"""`manage.py crashtest`: kill a worker at every commit of a debate; nothing may be lost or doubled."""
+"""`manage.py crashtest`: kill a process at every commit; nothing may be lost or doubled."""
 
 import argparse
 import time
@@ -14,13 +14,19 @@ class Command(BaseCommand):
     """Print the boundaries tried and the divergences; the status is 1 if there is any."""
 
     help = (
-        "Run an offline debate, kill its worker (SIGKILL) before and after every commit, let another go on, "
-        "and compare what is left with an undisturbed run."
+        "Do something with offline agents, kill it (SIGKILL) before and after every commit, let another "
+        "process go on, and compare what is left with an undisturbed run."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--rounds", type=int, default=1, choices=range(1, 5), help="of the debate (1)")
+        parser.add_argument(
+            "--scenario",
+            choices=("debate", "joined"),
+            default="debate",
+            help="what is done: a debate, or messages sent within the caller's own transactions (debate)",
+        )
+        parser.add_argument("--rounds", type=int, default=1, choices=range(1, 5), help="of it (1)")
         parser.add_argument("--every", type=_positive, default=1, help="try one boundary in so many (1)")
         parser.add_argument("--jobs", type=_positive, default=2, help="how many at once (2)")
 
@@ -34,9 +40,15 @@ class Command(BaseCommand):
                     self.stdout.write(f"  {difference[:500]}")
 
         began = time.monotonic()
-        report = crashtest(rounds=options["rounds"], every=options["every"], jobs=options["jobs"], say=say)
+        report = crashtest(
+            options["scenario"],
+            rounds=options["rounds"],
+            every=options["every"],
+            jobs=options["jobs"],
+            say=say,
+        )
         self.stdout.write(
-            f"{report.boundaries} boundaries (before and after {report.boundaries // 2} commits), "
+            f"{report.boundaries} boundaries (before and after commits), "
             f"{report.tried} tried, {len(report.divergences)} divergences, "
             f"{time.monotonic() - began:.0f} s"
         )

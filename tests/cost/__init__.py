@@ -1,0 +1,1 @@
+"""What things cost, counted and not timed; it must not grow with the data."""

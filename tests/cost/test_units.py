@@ -1,0 +1,94 @@
+"""What a unit costs in statements: in the caller's transaction, and by the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection, transaction
+
+from entities.api import NewEntity, deliver_now, registry, spawn_now
+from shared_state import api
+from shared_state.core.types import Principal
+from tests.conformance.writing import append, do, make_stream, note
+from tests.support.statements import statements
+
+ADA = Principal("user", "ada")
+GROWN = 2_000
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="statements are traced by SQLite's driver"
+)
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    with statements() as said:
+        yield said
+
+
+def counted(said: list[str], work: Callable[[], object]) -> list[str]:
+    """The statements of some work by the first word of each; what opens a connection is left out."""
+    said.clear()
+    work()
+    return [statement.split()[0] for statement in said if not statement.startswith("PRAGMA")]
+
+
+def joined(work: Callable[[], object]) -> Callable[[], object]:
+    """The same within a transaction of the caller's."""
+
+    def inner() -> None:
+        with transaction.atomic():
+            work()
+
+    return inner
+
+
+UNIT = ["SAVEPOINT", "SELECT", "SELECT", "INSERT", "INSERT", "UPDATE", "RELEASE"]
+
+
+def test_a_joined_unit_costs_a_savepoint_and_its_own_statements(said: list[str]) -> None:
+    stream = make_stream()
+
+    found = counted(said, joined(lambda: append(stream, note())))
+
+    assert found == ["BEGIN", *UNIT, "COMMIT"]
+
+
+def test_two_joined_units_share_the_commit(said: list[str]) -> None:
+    stream = make_stream()
+
+    found = counted(said, joined(lambda: [append(stream, note()) for _ in range(2)]))
+
+    assert found == ["BEGIN", *UNIT, *UNIT, "COMMIT"]
+
+
+def test_by_the_writer_it_costs_the_same(said: list[str]) -> None:
+    stream = make_stream()
+
+    found = counted(said, lambda: append(stream, note()))
+
+    assert found == ["BEGIN", *UNIT, "COMMIT"]
+
+
+@pytest.mark.parametrize("way", [joined, lambda work: work])
+def test_neither_grows_with_the_log(
+    way: Callable[[Callable[[], object]], Callable[[], object]], said: list[str]
+) -> None:
+    stream = make_stream()
+    work = way(lambda: append(stream, note()))
+    before = counted(said, work)
+    do(lambda unit: unit.append(stream.id, [note() for _ in range(GROWN)]))
+
+    assert counted(said, work) == before
+    assert api.get_stream_by_id(stream.id).head == GROWN + 2
+
+
+def test_a_message_costs_the_same_joined_as_by_the_writer(said: list[str]) -> None:
+    registry.store()
+    one, two = (spawn_now(ADA, NewEntity("assistant", slug)) for slug in ("one", "two"))
+
+    by_the_writer = counted(said, lambda: deliver_now(ADA, one.url, "hello"))
+    in_a_transaction = counted(said, joined(lambda: deliver_now(ADA, two.url, "hello")))
+
+    assert sorted(in_a_transaction) == sorted(by_the_writer)
+    assert len(in_a_transaction) <= 22
