@@ -98,6 +98,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "agents_site.middleware.SecurityMiddleware",
     "agents_site.middleware.StaticFilesMiddleware",
+    "agents_site.middleware.CompressionMiddleware",
     "agents_site.middleware.ContentSecurityPolicyMiddleware",
     "agents_site.middleware.SessionMiddleware",
     "agents_site.middleware.CommonMiddleware",
