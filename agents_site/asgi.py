@@ -30,6 +30,7 @@ from django.urls import re_path
 from agents_site import local
 from agents_site.api.routes import with_api
 from agents_site.bounds import with_bounds
+from agents_site.head import with_head
 from agents_site.lifespan import with_lifespan
 from agents_site.origin import SameOriginValidator
 from entities.routing import websocket_urlpatterns
@@ -57,6 +58,6 @@ websocket_application = AllowedHostsOriginValidator(
     SameOriginValidator(AuthMiddlewareStack(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))
 )
 
-application = with_lifespan(
-    ProtocolTypeRouter({"http": with_bounds(with_api(http_application)), "websocket": websocket_application})
-)
+site = with_head(with_bounds(with_api(http_application)))
+
+application = with_lifespan(ProtocolTypeRouter({"http": site, "websocket": websocket_application}))

@@ -10,7 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from shared_state import api
 from shared_state.api import Principal, StreamInfo
@@ -23,7 +23,7 @@ ROWS_PAGE = 300
 
 
 @login_required
-@require_GET
+@require_safe
 def shared_list(request: HttpRequest) -> HttpResponse:
     """Shared states, the one that changed last first."""
     principal = api.principal_of(request.user)
@@ -63,7 +63,7 @@ def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[
 
 
 @login_required
-@require_GET
+@require_safe
 def shared(request: HttpRequest, id: str) -> HttpResponse:
     """One shared state: tables, or the boards that its collections ask for."""
     principal = api.principal_of(request.user)
