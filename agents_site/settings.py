@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "agents_site.middleware.SecurityMiddleware",
     "agents_site.middleware.StaticFilesMiddleware",
+    "agents_site.middleware.CompressionMiddleware",
     "agents_site.middleware.ContentSecurityPolicyMiddleware",
     "agents_site.middleware.SessionMiddleware",
     "agents_site.middleware.CommonMiddleware",
@@ -192,22 +193,23 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 # Named as in the wheel, where the apps carry them: `agents/css/base.css` is nobody else's name.
 STATICFILES_DIRS = [("agents", BASE_DIR / "static")] if CHECKOUT else []
+# With DEBUG, files are served where they lie and as they are at that moment. Else they are collected: named
+# by their content, cached for ever, compressed. `make run` collects by itself (see static_files.py).
+COLLECTED = not DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
-            "whitenoise.storage.CompressedManifestStaticFilesStorage"
-            if PRODUCTION
+            "agents_site.static_files.HashedStaticFiles"
+            if COLLECTED
             else "django.contrib.staticfiles.storage.StaticFilesStorage"
         )
     },
 }
 MEDIA_ROOT = VAR_DIR / "media"
-# A checkout serves the files where they lie; production serves what collectstatic hashed and compressed.
-WHITENOISE_USE_FINDERS = not PRODUCTION
-WHITENOISE_AUTOREFRESH = DEBUG or LOCAL_MODE
-# Files named by their content are cached for ever. The others are asked for each time and answered with 304:
-# scripts import each other by plain names, and must never be of two releases.
+WHITENOISE_USE_FINDERS = not COLLECTED
+WHITENOISE_AUTOREFRESH = not COLLECTED
+# By a name that does not change with the content, a file is asked for each time, and answered with 304.
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

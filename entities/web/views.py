@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entities import api
 from entities.catalog.events import COLLECTIONS, LOG_ONLY
@@ -73,7 +73,7 @@ def agent_view(view: Callable[Concatenate[HttpRequest, Principal, Entity, ...], 
 
 
 @login_required
-@require_GET
+@require_safe
 def agents(request: HttpRequest) -> HttpResponse:
     """The list of agents, as a tree or as the result of a search."""
     principal = principal_of(request.user)
@@ -89,7 +89,7 @@ def agents(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def statuses(request: HttpRequest) -> JsonResponse:
     """Agents as they are now, for a page whose news are overdue."""
     found = queries.statuses(principal_of(request.user), request.GET.getlist("url"))
@@ -121,7 +121,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def new(request: HttpRequest) -> HttpResponse:
     """The types that a new agent can be of."""
     types = EntityType.objects.filter(hidden=False)
@@ -129,7 +129,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
     """The form for a new agent of a type, and its making."""
     principal = principal_of(request.user)
@@ -156,7 +156,7 @@ def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
 # -- one agent
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @agent_view
 def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The timeline. A message may be sent here without a script, too."""
@@ -177,7 +177,7 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     return render(request, "entities/timeline/page.html", context, status=400 if problem else 200)
 
 
-@require_GET
+@require_safe
 @agent_view
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
@@ -186,7 +186,7 @@ def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRe
     return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
 
 
-@require_GET
+@require_safe
 @agent_view
 def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The body of a tool card, for one that is too long to be sent along."""
@@ -197,7 +197,7 @@ def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRespo
     return render(request, "entities/timeline/items/tool_body.html", body)
 
 
-@require_GET
+@require_safe
 @agent_view
 def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The agent's own collections as tables."""
@@ -224,7 +224,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     return render(request, "entities/state/page.html", context)
 
 
-@require_GET
+@require_safe
 @agent_view
 def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The raw log, newest first."""
@@ -252,7 +252,7 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
     return render(request, "entities/events/page.html", context)
 
 
-@require_GET
+@require_safe
 @agent_view
 def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int) -> HttpResponse:
     """One event in full."""
@@ -262,7 +262,7 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
     return render(request, "entities/events/body.html", {"wire": found[0].wire()})
 
 
-@require_GET
+@require_safe
 @agent_view
 def board(request: HttpRequest, principal: Principal, agent: Entity, number: int) -> HttpResponse:
     """A board that the agent's type declares."""

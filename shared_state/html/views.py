@@ -11,7 +11,7 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from shared_state import api
 from shared_state.api import Principal, StreamInfo
@@ -25,7 +25,7 @@ ROWS_PAGE = 300
 
 
 @login_required
-@require_GET
+@require_safe
 def shared_list(request: HttpRequest) -> HttpResponse:
     """Shared states, the one that changed last first."""
     principal = api.principal_of(request.user)
@@ -65,7 +65,7 @@ def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[
 
 
 @login_required
-@require_GET
+@require_safe
 def shared(request: HttpRequest, id: str) -> HttpResponse:
     """One shared state: tables, or the boards that its collections ask for."""
     principal = api.principal_of(request.user)
