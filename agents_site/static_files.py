@@ -14,8 +14,11 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-OWN_MODULES = ("agents/js/*.js",)
-"""Whose imports are rewritten. Others' scripts import what only their bundlers find."""
+OWN_MODULES = ("agents/js/*.js", "js/*.js")
+"""Whose imports are rewritten. Others' scripts import what only their bundlers find.
+
+By the name that pages use, and by the one in the checkout's folder: Django looks at both.
+"""
 IMPORTS = (
     (r"""(?P<matched>\bfrom\s*["'](?P<url>\.[^"']+)["'])""", 'from "%(url)s"'),
     (r"""(?P<matched>\bimport\s*["'](?P<url>\.[^"']+)["'])""", 'import "%(url)s"'),
