@@ -24,15 +24,16 @@ http_application = get_asgi_application()
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
-from django.urls import re_path
+from channels.security.websocket import AllowedHostsOriginValidator
 
 from agents_site import local
 from agents_site.api.routes import with_api
 from agents_site.bounds import with_bounds
+from agents_site.head import with_head
+from agents_site.health import with_health
 from agents_site.lifespan import with_lifespan
 from agents_site.origin import SameOriginValidator
-from entities.routing import websocket_urlpatterns
+from entities.routing import NO_OTHERS, websocket_urlpatterns
 
 
 class LocalLogin:
@@ -50,13 +51,11 @@ class LocalLogin:
         await self.application(scope, receive, send)
 
 
-# Without it, an address that is nobody's is an exception, and a traceback in the log for whoever wants one.
-NO_OTHERS = [re_path("", WebsocketDenier.as_asgi())]
-
 websocket_application = AllowedHostsOriginValidator(
     SameOriginValidator(AuthMiddlewareStack(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))
 )
 
-application = with_lifespan(
-    ProtocolTypeRouter({"http": with_bounds(with_api(http_application)), "websocket": websocket_application})
-)
+# Outermost first: a load balancer is answered before anything looks at hosts, sessions or bodies.
+site = with_head(with_health(with_bounds(with_api(http_application))))
+
+application = with_lifespan(ProtocolTypeRouter({"http": site, "websocket": websocket_application}))

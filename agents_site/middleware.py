@@ -15,13 +15,18 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
-from django.middleware import clickjacking, common, csrf, security
+from django.middleware import clickjacking, common, csrf, gzip, security
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from agents_site import local
 
 type_get_response = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+# A packet holds this much anyway, in bytes; the work would save nothing.
+MIN_BYTES = 860
+# Below, in bytes, compression takes less than a millisecond, about as much as a hop to a thread may cost.
+INLINE_BYTES = 32 * 1024
+COMPRESSIBLE = ("text/", "application/json", "application/javascript", "image/svg+xml")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -132,6 +137,29 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         for name, value in streamed.items():
             response[name] = value
         return response
+
+
+class CompressionMiddleware(InlineHooks, gzip.GZipMiddleware):
+    """Django's gzip for texts; only what takes milliseconds is done in a thread.
+
+    Django adds up to 100 random bytes to each answer, so that its length tells nobody how well a guess and a
+    secret on one page compress together (BREACH); and the CSRF token is masked anew for every page.
+    """
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, and compress what is worth it."""
+        response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        if not isinstance(response, HttpResponse) or len(response.content) < INLINE_BYTES:
+            return self.process_response(request, response)
+        return await sync_to_async(self.process_response, thread_sensitive=False)(request, response)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Called for every answer. What is streamed is left alone: each piece would wait for the next."""
+        if not isinstance(response, HttpResponse) or len(response.content) < MIN_BYTES:
+            return response
+        if not response.get("Content-Type", "").startswith(COMPRESSIBLE):
+            return response
+        return super().process_response(request, response)
 
 
 class LocalLoginMiddleware:

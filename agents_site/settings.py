@@ -14,13 +14,15 @@ from csp.constants import NONCE, NONE, SELF
 from agents_site import env, local, log
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# A checkout has templates and static files beside the apps; an installed wheel has them inside.
+CHECKOUT = (BASE_DIR / "manage.py").is_file()
 # Everything that this installation writes: database, secret, locks, collected static files, screenshots.
-VAR_DIR = Path(env.text("AGENTS_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = Path(env.text("AGENTS_VAR_DIR", str((BASE_DIR if CHECKOUT else Path.cwd()) / "var")))
 
 # -- Mode ------------------------------------------------------------------------------------------------
 
 DEBUG = env.flag("DEBUG")
-# Set by manage.py for `quickstart`, and for that process alone. Honoured on loopback only: see local.py.
+# Set by __main__.py for `quickstart`, and for that process alone. Honoured on loopback only: see local.py.
 LOCAL_MODE = env.text("AGENTS_LOCAL") == str(os.getpid())
 PRODUCTION = not DEBUG and not LOCAL_MODE
 
@@ -90,7 +92,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "django_htmx",
     "csp",
 ]
 
@@ -98,6 +99,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "agents_site.middleware.SecurityMiddleware",
     "agents_site.middleware.StaticFilesMiddleware",
+    "agents_site.middleware.CompressionMiddleware",
     "agents_site.middleware.ContentSecurityPolicyMiddleware",
     "agents_site.middleware.SessionMiddleware",
     "agents_site.middleware.CommonMiddleware",
@@ -106,7 +108,6 @@ MIDDLEWARE = [
     "agents_site.middleware.LocalLoginMiddleware",
     "agents_site.middleware.MessageMiddleware",
     "agents_site.middleware.FrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "agents_site.urls"
@@ -115,7 +116,7 @@ ASGI_APPLICATION = "agents_site.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [BASE_DIR / "templates"] if CHECKOUT else [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -130,7 +131,7 @@ TEMPLATES = [
 # -- People ----------------------------------------------------------------------------------------------
 
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "entities:home"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -190,23 +191,25 @@ CHANNEL_LAYERS: dict[str, Any] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# Named as in the wheel, where the apps carry them: `agents/css/base.css` is nobody else's name.
+STATICFILES_DIRS = [("agents", BASE_DIR / "static")] if CHECKOUT else []
+# With DEBUG, files are served where they lie and as they are at that moment. Else they are collected: named
+# by their content, cached for ever, compressed. `make run` collects by itself (see static_files.py).
+COLLECTED = not DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": (
-            "whitenoise.storage.CompressedManifestStaticFilesStorage"
-            if PRODUCTION
+            "agents_site.static_files.HashedStaticFiles"
+            if COLLECTED
             else "django.contrib.staticfiles.storage.StaticFilesStorage"
         )
     },
 }
 MEDIA_ROOT = VAR_DIR / "media"
-# A checkout serves the files where they lie; production serves what collectstatic hashed and compressed.
-WHITENOISE_USE_FINDERS = not PRODUCTION
-WHITENOISE_AUTOREFRESH = DEBUG or LOCAL_MODE
-# Files named by their content are cached for ever. The others are asked for each time and answered with 304:
-# scripts import each other by plain names, and must never be of two releases.
+WHITENOISE_USE_FINDERS = not COLLECTED
+WHITENOISE_AUTOREFRESH = not COLLECTED
+# By a name that does not change with the content, a file is asked for each time, and answered with 304.
 WHITENOISE_MAX_AGE = 0
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 

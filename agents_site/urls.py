@@ -18,6 +18,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
-    path("", include("shared_state.urls")),
     path("", include("entities.urls")),
 ]

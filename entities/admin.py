@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 
 from entities import api
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
+from entities.web import addresses
 from entities.web import admin_columns as columns
 from shared_state.admin import stream_links
 from shared_state.api import Principal, SharedStateError, principal_of
@@ -212,7 +213,7 @@ class EntityAdmin(OperatedAdmin):
         return self.perform(request, queryset, _stop)
 
     def view_on_site(self, agent: Entity) -> str:
-        return f"{agent.url}/"
+        return addresses.page(agent.url)
 
 
 @admin.register(EntityType)
@@ -271,7 +272,7 @@ class WakeAdmin(OperatedAdmin):
         return self.perform(request, one_each, lambda principal, wake: _release(principal, wake.entity))
 
     def view_on_site(self, wake: Wake) -> str:
-        return f"{wake.entity.url}/"
+        return addresses.page(wake.entity.url)
 
 
 @admin.register(Subscription)

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from django.utils.module_loading import autodiscover_modules
 
 SHEETS = (
-    "css/entities/agents.css",
-    "css/entities/agent.css",
-    "css/entities/timeline.css",
-    "css/entities/items.css",
-    "css/entities/board.css",
+    "agents/css/entities/agents.css",
+    "agents/css/entities/agent.css",
+    "agents/css/entities/timeline.css",
+    "agents/css/entities/items.css",
+    "agents/css/entities/board.css",
 )
 """In the order of the cascade."""
 
@@ -63,15 +63,18 @@ def _store_types(sender: AppConfig, using: str, apps: Apps = installed, **kwargs
 
 def _add_to_skeleton() -> None:
     from entities.conf import DEFAULT, OFFLINE, conf
-    from shared_state.html import skeleton
+    from entities.web import addresses
+    from shared_state.html import pages, skeleton
 
     def offline(request: HttpRequest) -> bool:
         return conf.providers[DEFAULT].backend == OFFLINE and skeleton.signed_in(request)
 
     for sheet in SHEETS:
         skeleton.style(sheet)
-    skeleton.home("home")
-    skeleton.navigate("Agents", "agents", section="agents", order=10)
+    pages.offer("agent", addresses.page, link=addresses.link)
+    skeleton.home("entities:home")
+    skeleton.navigate("Agents", "entities:agents", section="agents", order=10, key="a")
+    skeleton.tell("statuses", "entities:agents-status")
     skeleton.fill("tools", "entities/skeleton/offline_chip.html", when=offline)
     skeleton.fill("keys", "entities/skeleton/keys.html")
     skeleton.fill("no-shared-state", "entities/skeleton/no_shared_state.html")

@@ -1,8 +1,14 @@
-"""Addresses of the pages about agents. An agent's page is `/{type}/{id}/`, so those come last."""
+"""Every page of both apps: what a project includes, below any prefix.
+
+    path("team/agents/", include("entities.urls"))
+
+Names have a namespace, `entities:agent` and `shared_state:shared`, so that they are nobody else's. An agent's
+page is `/{type}/{id}/` below the prefix, so the agents' own patterns come last.
+"""
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
 from entities.types.registry import RESERVED
 from entities.web import views
@@ -31,7 +37,7 @@ class SlugConverter(TypeConverter):
 register_converter(TypeConverter, "agent_type")
 register_converter(SlugConverter, "agent_id")
 
-urlpatterns = [
+pages = [
     path("", views.agents, name="home"),
     path("agents/", views.agents, name="agents"),
     path("agents/status/", views.statuses, name="agents-status"),
@@ -46,3 +52,5 @@ urlpatterns = [
     path("<agent_type:type>/<agent_id:slug>/events/<int:offset>/", views.event, name="agent-event"),
     path("<agent_type:type>/<agent_id:slug>/board/<int:number>/", views.board, name="agent-board"),
 ]
+
+urlpatterns = [path("", include("shared_state.urls")), path("", include((pages, "entities")))]

@@ -18,6 +18,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from shared_state.api import Principal, format_offset
+from shared_state.html import pages
 from shared_state.html.admin_parts import (
     NOTHING,
     BoundedPaginator,
@@ -52,9 +53,9 @@ stream_links: list[Callable[[Stream], SafeString]] = []
 def page_of(stream: Stream) -> str | None:
     """The address of a stream's page on the site; a directory has none of its own."""
     if stream.kind == Stream.Kind.ENTITY:
-        return f"{stream.path}/"
+        return pages.of(f"agent:{stream.path}") or None
     if stream.kind == Stream.Kind.SHARED:
-        return reverse("shared", args=[stream.path.removeprefix("shared:")])
+        return reverse("shared_state:shared", args=[stream.path.removeprefix("shared:")])
     return None
 
 
@@ -172,8 +173,9 @@ class GrantForm(ModelForm):
             principal = Principal.parse(text)
         except ValueError as error:
             raise forms.ValidationError(str(error)) from None
-        users = get_user_model()._default_manager
-        if principal.kind == "user" and not users.filter(username=principal.name).exists():
+        user = get_user_model()
+        named = user._default_manager.filter(**{user.USERNAME_FIELD: principal.name})
+        if principal.kind == "user" and not named.exists():
             raise forms.ValidationError(f"There is no user {principal.name!r}.")
         return text
 

@@ -3,13 +3,13 @@
 from django.apps import AppConfig
 
 SHEETS = (
-    "css/tokens.css",
-    "css/base.css",
-    "css/controls.css",
-    "css/site.css",
-    "css/shared_state/prose.css",
-    "css/shared_state/tables.css",
-    "css/shared_state/board.css",
+    "agents/css/tokens.css",
+    "agents/css/base.css",
+    "agents/css/controls.css",
+    "agents/css/site.css",
+    "agents/css/shared_state/prose.css",
+    "agents/css/shared_state/tables.css",
+    "agents/css/shared_state/board.css",
 )
 """In the order of the cascade; those of other apps come after them."""
 
@@ -34,4 +34,4 @@ class SharedStateConfig(AppConfig):
 
         for number, sheet in enumerate(SHEETS):
             skeleton.style(sheet, order=number)
-        skeleton.navigate("Shared", "shared-list", section="shared", more=" state")
+        skeleton.navigate("Shared", "shared_state:shared-list", section="shared", more=" state", key="s")

@@ -41,6 +41,11 @@ class Conf:
         return str(self._get("SITE_NAME", "Agents Site"))
 
     @property
+    def socket_url(self) -> str:
+        """The path of the pages' websocket. Without one it is `live/` below the page that is home."""
+        return str(self._get("SOCKET_URL", ""))
+
+    @property
     def socket_queue(self) -> int:
         """How many frames may wait for one socket before it is told to catch up from its cursor."""
         return int(self._get("SOCKET_QUEUE", 256))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents_site.api.http import Answer, Call
 from entities import api
+from entities.web import addresses
 
 Text = Field(default="", max_length=200, pattern=r"^[^\x00]*$")
 
@@ -54,7 +55,7 @@ async def put_agent(call: Call) -> Answer:
     )
     made = await api.spawn(call.principal, wanted)
     value = {"url": made.url, "type": made.type, "id": made.slug, "title": made.title, "owner": made.owner}
-    return Answer(value, 201, [(b"location", f"{made.url}/".encode())])
+    return Answer(value, 201, [(b"location", addresses.page(made.url).encode())])
 
 
 async def post_message(call: Call) -> Answer:

@@ -29,6 +29,11 @@ class Route:
     pattern: str
     handler: Handler
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are answered: HEAD like GET; its body is left out later (see head.py)."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
 
 ROUTES = (
     Route("POST", r"streams/(?P<path>.+)/rows/(?P<collection>[^/]+)", streams.write_row),
@@ -88,9 +93,9 @@ def find(method: str, address: str) -> tuple[Route, dict[str, str]]:
             found = re.fullmatch(re.escape(PREFIX) + route.pattern, address)
             if found is None:
                 continue
-            if route.method != method:
+            if method not in route.methods:
                 refused = ApiError(405, "method_not_allowed", f"Use {route.method}.")
-                refused.headers.append((b"allow", route.method.encode()))
+                refused.headers.append((b"allow", ", ".join(route.methods).encode()))
                 raise refused
             return route, found.groupdict()
     raise ApiError(404, "not_found", "There is no such address.")

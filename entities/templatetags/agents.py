@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from entities.web import words
+from entities.web import addresses, words
 
 register = template.Library()
 
@@ -13,3 +13,9 @@ register = template.Library()
 def status_word(status: str) -> str:
     """A status as a page says it."""
     return words.status_word(status)
+
+
+@register.filter
+def agent_page(agent: str) -> str:
+    """The address of an agent's page, by its name."""
+    return addresses.page(agent)

@@ -144,6 +144,10 @@ class Registry:
             )
         return found
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a type of this name, which an alias is not."""
+        return name in self._types
+
     def all(self) -> list[TypeDefinition]:
         """Every type, by name."""
         return [self._types[name] for name in sorted(self._types)]

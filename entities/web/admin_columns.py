@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from entities.models import Entity, EntityType, Subscription, Wake
+from entities.web import addresses
 from shared_state.html.admin_parts import NOTHING, change_link, list_link, short
 from shared_state.models import Stream
 
@@ -65,7 +66,7 @@ def agent_epoch(agent: Entity) -> int:
 @admin.display(description="page")
 def agent_page(agent: Entity) -> SafeString:
     """A link to the agent's page."""
-    return format_html('<a href="{}/">open</a>', agent.url)
+    return format_html('<a href="{}">open</a>', addresses.page(agent.url))
 
 
 @admin.display(description="type")

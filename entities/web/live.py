@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from entities import presence
 from entities.catalog import partial_text, timeline
 from entities.models import EntityType
-from entities.web import render
+from entities.web import addresses, render
 from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed, read
 from shared_state.html import tables
 from shared_state.html.dom import dom_id
@@ -207,7 +207,7 @@ def event_order(event: Event) -> str:
 def render_event(agent: str, event: Event) -> SafeString:
     """One event of the raw log."""
     context = {
-        "agent": agent,
+        "url": addresses.event_address(agent, event.offset),
         "event": event,
         "order": event_order(event),
         "id": event_id(event),

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from entities.catalog.timeline import order_of
 from entities.models import EntityType
+from entities.web import addresses
 from shared_state.api import (
     CollectionSpec,
     Event,
@@ -30,6 +31,7 @@ from shared_state.api import (
     format_offset,
     get_stream,
 )
+from shared_state.html import pages
 from shared_state.html.boards import card_id
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import render as render_markdown
@@ -152,7 +154,7 @@ def _render_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> Sa
 def _render_ruling(target: str, hint: StatusHint, value: Mapping[str, Any], shared: int) -> SafeString:
     """What came of it; the cards that it cites are links."""
     text = str(value.get(hint.ruling) or "")
-    html = cited(render_markdown(text), shared) if text else ""
+    html = cited(pages.resolved(render_markdown(text)), shared) if text else ""
     winner, cites = str(value.get(hint.winner) or ""), value.get(hint.cites)
     keys = [str(key) for key in cites] if isinstance(cites, list) else []
     side = hint.sides.index(winner) + 1 if winner in hint.sides else 0
@@ -285,6 +287,7 @@ def render_draft(
         "pool": pool_id(agent),
         "raw": raw,
         "agent": agent,
+        "page": addresses.page(agent),
         "order": order,
         "collection": str(value["tool_name"]).removeprefix(WRITES),
         "tool": dom_id("tool", key),

@@ -14,11 +14,13 @@ from django.utils.safestring import SafeString
 
 from entities.catalog import timeline
 from entities.catalog.timeline import Item, Node
+from entities.web import addresses
 from entities.web.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
+from shared_state.html import pages
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
-from shared_state.templatetags.state import agent_url, principal_name
+from shared_state.templatetags.state import principal_name
 
 LAZY_CHARACTERS = 4_000
 """Arguments and results that are longer are fetched when the reader opens the card."""
@@ -38,7 +40,7 @@ def render(
         "id": item.id,
         "order": item.order,
         "raw": item.raw,
-        "agent": agent,
+        "tool_url": addresses.address(agent, "agent-tool"),
         "inside": inside or {},
     }
     if prepare := _PREPARED.get(item.template):
@@ -109,7 +111,7 @@ def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
     return {
         "css": _css("message", f"message-{kind}", message_cancelled=cancelled),
         "sender": principal_name(sender),
-        "sender_url": agent_url(sender),
+        "sender_url": pages.of(sender),
         "body": "json" if not is_text else "prose" if kind == "agent" else "plain",
     }
 
@@ -236,7 +238,7 @@ def _source(item: Item, statuses: Statuses) -> dict[str, Any]:
     url = str(item.data.get("url", ""))
     if url.startswith("shared:"):
         return _link_to_shared("observes", url.removeprefix("shared:"))
-    return {"word": "observes", "kind": "", "url": f"{url}/", "name": url}
+    return {"word": "observes", "kind": "", "url": addresses.page(url), "name": url}
 
 
 def _shared_state(item: Item, statuses: Statuses) -> dict[str, Any]:
@@ -244,7 +246,8 @@ def _shared_state(item: Item, statuses: Statuses) -> dict[str, Any]:
 
 
 def _link_to_shared(word: str, ident: str) -> dict[str, Any]:
-    return {"word": word, "kind": "shared state", "url": reverse("shared", args=[ident]), "name": ident}
+    url = reverse("shared_state:shared", args=[ident])
+    return {"word": word, "kind": "shared state", "url": url, "name": ident}
 
 
 def _wake(item: Item, statuses: Statuses) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entities import api
 from entities.catalog.events import COLLECTIONS, LOG_ONLY
@@ -34,11 +34,11 @@ from shared_state.api import (
     visible,
     window,
 )
-from shared_state.html import tables
+from shared_state.html import pages, tables
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
 from shared_state.models import Stream
-from shared_state.templatetags.state import agent_url, principal_name
+from shared_state.templatetags.state import principal_name
 
 EVENTS_PAGE = 100
 STATE_ROWS = 500
@@ -73,7 +73,7 @@ def agent_view(view: Callable[Concatenate[HttpRequest, Principal, Entity, ...], 
 
 
 @login_required
-@require_GET
+@require_safe
 def agents(request: HttpRequest) -> HttpResponse:
     """The list of agents, as a tree or as the result of a search."""
     principal = principal_of(request.user)
@@ -89,7 +89,7 @@ def agents(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def statuses(request: HttpRequest) -> JsonResponse:
     """Agents as they are now, for a page whose news are overdue."""
     found = queries.statuses(principal_of(request.user), request.GET.getlist("url"))
@@ -107,11 +107,11 @@ def chat(request: HttpRequest) -> HttpResponse:
         try:
             agent = api.spawn_now(principal, api.NewEntity(CHAT_TYPE, slug, message=message))
         except api.EntityExists:
-            return redirect("agent", CHAT_TYPE, slug)
+            return redirect("entities:agent", CHAT_TYPE, slug)
         except api.EntitiesError as error:
             form.add_error("message", str(error))
         else:
-            return redirect("agent", agent.type, agent.slug)
+            return redirect("entities:agent", agent.type, agent.slug)
     listing = queries.families(principal)
     context = _list_frame(listing, form) | {
         "tree": live.render_tree(listing.agents),
@@ -121,7 +121,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def new(request: HttpRequest) -> HttpResponse:
     """The types that a new agent can be of."""
     types = EntityType.objects.filter(hidden=False)
@@ -129,7 +129,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
     """The form for a new agent of a type, and its making."""
     principal = principal_of(request.user)
@@ -148,7 +148,7 @@ def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
         except api.EntitiesError as error:
             form.blame(str(error))
         else:
-            return redirect("agent", agent.type, agent.slug)
+            return redirect("entities:agent", agent.type, agent.slug)
     context = {"type": found, "form": form, "section": "agents"}
     return render(request, "entities/new/form.html", context, status=400 if form.errors else 200)
 
@@ -156,19 +156,19 @@ def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
 # -- one agent
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @agent_view
 def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The timeline. A message may be sent here without a script, too."""
     problem = _send(request, principal, agent) if request.method == "POST" else ""
     if request.method == "POST" and not problem:
-        return redirect("agent", agent.type, agent.slug)
+        return redirect("entities:agent", agent.type, agent.slug)
     found = queries.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
     context |= {
         "region_id": dom_id("timelineregion", agent.stream_id),
         "timeline_id": timeline_id(agent.stream_id),
-        "earlier_url": reverse("agent-earlier", args=[agent.type, agent.slug]),
+        "earlier_url": reverse("entities:agent-earlier", args=[agent.type, agent.slug]),
         "window": found,
         "timeline": queries.render_window(agent, found, context["family"].agents),
         "cursor": format_offset(agent.stream.head),
@@ -177,7 +177,7 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     return render(request, "entities/timeline/page.html", context, status=400 if problem else 200)
 
 
-@require_GET
+@require_safe
 @agent_view
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
@@ -186,7 +186,7 @@ def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRe
     return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
 
 
-@require_GET
+@require_safe
 @agent_view
 def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The body of a tool card, for one that is too long to be sent along."""
@@ -197,7 +197,7 @@ def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRespo
     return render(request, "entities/timeline/items/tool_body.html", body)
 
 
-@require_GET
+@require_safe
 @agent_view
 def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The agent's own collections as tables."""
@@ -224,7 +224,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     return render(request, "entities/state/page.html", context)
 
 
-@require_GET
+@require_safe
 @agent_view
 def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """The raw log, newest first."""
@@ -242,7 +242,7 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
     context = _frame(principal, agent, "events") | {
         "region_id": dom_id("eventsregion", agent.stream_id),
         "events_id": live.events_id(agent.stream_id),
-        "events_url": reverse("agent-events", args=[agent.type, agent.slug]),
+        "events_url": reverse("entities:agent-events", args=[agent.type, agent.slug]),
         "events": joined(parts),
         "type": wanted,
         "options": _event_types(types, wanted),
@@ -252,7 +252,7 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
     return render(request, "entities/events/page.html", context)
 
 
-@require_GET
+@require_safe
 @agent_view
 def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int) -> HttpResponse:
     """One event in full."""
@@ -262,7 +262,7 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
     return render(request, "entities/events/body.html", {"wire": found[0].wire()})
 
 
-@require_GET
+@require_safe
 @agent_view
 def board(request: HttpRequest, principal: Principal, agent: Entity, number: int) -> HttpResponse:
     """A board that the agent's type declares."""
@@ -342,12 +342,12 @@ def _tabs(agent: Entity, shown: str) -> list[dict[str, Any]]:
     boards = [hint for hint in views if hint.get("kind") == "board"]
     place = [agent.type, agent.slug]
     found = [
-        (f"board-{n}", hint.get("title") or "Board", reverse("agent-board", args=[*place, n]))
+        (f"board-{n}", hint.get("title") or "Board", reverse("entities:agent-board", args=[*place, n]))
         for n, hint in enumerate(boards)
     ]
-    found.append(("timeline", "Timeline", reverse("agent", args=place)))
-    found.append(("state", "State", reverse("agent-state", args=place)))
-    found.append(("events", "Events", reverse("agent-events", args=place)))
+    found.append(("timeline", "Timeline", reverse("entities:agent", args=place)))
+    found.append(("state", "State", reverse("entities:agent-state", args=place)))
+    found.append(("events", "Events", reverse("entities:agent-events", args=place)))
     return [{"title": title, "url": url, "current": name == shown} for name, title, url in found]
 
 
@@ -357,7 +357,7 @@ def _facts(agent: Entity) -> list[dict[str, str]]:
     return [
         {"name": "Type", "text": agent.type, "url": ""},
         {"name": "Owner", "text": principal_name(agent.owner), "url": ""},
-        {"name": "Made by", "text": principal_name(maker), "url": agent_url(maker)},
+        {"name": "Made by", "text": principal_name(maker), "url": pages.of(maker)},
     ]
 
 

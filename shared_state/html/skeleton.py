@@ -2,8 +2,9 @@
 
 An app calls this in its `ready()`, so that the skeleton, `shared_state/base.html`, knows none of them:
 
-    skeleton.navigate("Agents", "agents", section="agents")
+    skeleton.navigate("Agents", "entities:agents", section="agents")
     skeleton.style("myapp/pages.css")
+    skeleton.tell("statuses", "myapp:statuses")
     skeleton.fill("tools", "entities/offline_chip.html", when=offline)
 """
 
@@ -13,11 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
+from shared_state.conf import conf
 from shared_state.html.partials import joined
 
 Condition = Callable[[HttpRequest], bool]
@@ -35,13 +39,17 @@ def signed_in(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place that the navigation leads to. `more` ends its title, and is left out on narrow screens."""
+    """A place that the navigation leads to. `more` ends its title, and is left out on narrow screens.
+
+    `key` is the one that leads there after a `g`, if there is one.
+    """
 
     title: str
     url_name: str
     section: str
     more: str
     order: int
+    key: str
     when: Condition
 
 
@@ -57,6 +65,7 @@ _entries: dict[str, Entry] = {}
 _styles: dict[str, int] = {}
 _parts: dict[str, dict[str, Part]] = {slot: {} for slot in sorted(SLOTS)}
 _homes: dict[str, None] = {}
+_told: dict[str, str] = {}
 
 
 def navigate(
@@ -66,15 +75,21 @@ def navigate(
     section: str,
     more: str = "",
     order: int = 50,
+    key: str = "",
     when: Condition = signed_in,
 ) -> None:
     """Add an entry. A page is in a section if its context says so; a lower `order` stands further left."""
-    _entries[url_name] = Entry(title, url_name, section, more, order, when)
+    _entries[url_name] = Entry(title, url_name, section, more, order, key, when)
 
 
 def home(url_name: str) -> None:
     """Say where the name of the site leads; without that, to the first entry of the navigation."""
     _homes[url_name] = None
+
+
+def tell(name: str, url_name: str) -> None:
+    """Tell the scripts of every page an address, as `data-<name>` of its body. They put none together."""
+    _told[name] = url_name
 
 
 def style(path: str, *, order: int = 50) -> None:
@@ -100,7 +115,13 @@ def entries(request: HttpRequest, section: str) -> list[dict[str, Any]]:
     ordered = sorted(_entries.values(), key=lambda entry: entry.order)
     found = [(entry, _address(entry.url_name)) for entry in ordered if entry.when(request)]
     return [
-        {"title": entry.title, "more": entry.more, "url": url, "current": entry.section == section}
+        {
+            "title": entry.title,
+            "more": entry.more,
+            "url": url,
+            "key": entry.key,
+            "current": entry.section == section,
+        }
         for entry, url in found
         if url
     ]
@@ -110,6 +131,25 @@ def home_address() -> str:
     """Where the name of the site leads."""
     names = [*_homes, *(entry.url_name for entry in sorted(_entries.values(), key=lambda each: each.order))]
     return next((url for name in names if (url := _address(name))), "/")
+
+
+def socket_address() -> str:
+    """Where the pages' websocket is: the setting, or `live/` below where the name of the site leads."""
+    return conf.socket_url or f"{home_address()}live/"
+
+
+def told() -> list[dict[str, str]]:
+    """What scripts are told, of what this project has an address for."""
+    found = [{"name": name, "url": _address(url_name)} for name, url_name in _told.items()]
+    return [each for each in found if each["url"]]
+
+
+def sign_in_address() -> str:
+    """Where people sign in: what the project's `LOGIN_URL` says, a name or an address."""
+    try:
+        return resolve_url(settings.LOGIN_URL)
+    except NoReverseMatch:
+        return ""
 
 
 def styles() -> list[str]:

@@ -11,11 +11,11 @@ from django.db.models import Count, F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from shared_state import api
 from shared_state.api import Principal, StreamInfo
-from shared_state.html import boards, tables
+from shared_state.html import boards, pages, tables
 from shared_state.html.dom import dom_id
 from shared_state.live.session import Put
 from shared_state.models import EventRecord, RowRecord, Stream
@@ -25,7 +25,7 @@ ROWS_PAGE = 300
 
 
 @login_required
-@require_GET
+@require_safe
 def shared_list(request: HttpRequest) -> HttpResponse:
     """Shared states, the one that changed last first."""
     principal = api.principal_of(request.user)
@@ -65,7 +65,7 @@ def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[
 
 
 @login_required
-@require_GET
+@require_safe
 def shared(request: HttpRequest, id: str) -> HttpResponse:
     """One shared state: tables, or the boards that its collections ask for."""
     principal = api.principal_of(request.user)
@@ -78,7 +78,8 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         "stream": stream,
         "section": "shared",
         "boards": shown,
-        "family": _family(principal, stream),
+        "family": (family := _family(principal, stream)),
+        "family_url": pages.of(f"agent:{family}"),
         "cursor": api.format_offset(stream.head),
     }
     if shown and request.GET.get("view") == "board":
@@ -91,7 +92,7 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
 
 
 def _tabs(id: str, shown: str) -> dict[str, Any]:
-    address = reverse("shared", args=[id])
+    address = reverse("shared_state:shared", args=[id])
     return {
         "tables_url": address,
         "board_url": f"{address}?view=board",

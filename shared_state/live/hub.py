@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,7 +26,7 @@ from django.db import Error as DatabaseError
 
 from shared_state import api
 from shared_state.conf import conf
-from shared_state.core.db_executor import with_connection
+from shared_state.core.db_executor import DatabaseThreads, with_connection
 from shared_state.core.types import Event, Hint, StreamInfo
 from shared_state.live.send_queue import Batch, Expected, Feed, SendQueue, Source, encode, refusal
 from shared_state.notify.bus import Bus
@@ -58,7 +57,7 @@ class Hub:
         """The latest stream that was heard of while one was expected; a new one comes after it."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._outboxes: set[SendQueue] = set()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hub")
+        self._threads = DatabaseThreads(THREADS, "hub")
         self._loop = asyncio.get_running_loop()
         self._bus.watch(self._heard)
         self._spawn(self._poll())
@@ -74,7 +73,7 @@ class Hub:
             self._bus.leave(stream)
         self._sources.clear()
         self._expected.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.end()
 
     async def stop(self) -> None:
         """Tell the sockets to come back, and end everything."""
@@ -92,7 +91,7 @@ class Hub:
 
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
         """Call a function that uses the database in one of the hub's threads."""
-        return await self._loop.run_in_executor(self._pool, with_connection, fn, *args)
+        return await self._loop.run_in_executor(self._threads.executor, with_connection, fn, *args)
 
     # -- following
 

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 import structlog
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
+from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest
+from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 from pydantic import BaseModel, Field, ValidationError
 
@@ -82,6 +84,8 @@ Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
 _views: dict[str, Renderer] = {}
 _personal: set[str] = set()
 _hub: Hub | None = None
+_prefix = "/"
+"""Where the server has mounted this process: what addresses in pushes begin with, as those of pages do."""
 
 
 class FrameError(SharedStateError):
@@ -116,6 +120,7 @@ def personal(prefix: str) -> None:
 
 def render(name: str, stream: StreamInfo, after: int, events: Sequence[Event]) -> list[str] | None:
     """Events as frames, each ending at the cursor it carries; None if the view fails."""
+    set_script_prefix(_prefix)  # Django sets it in the threads of requests; this is one of the hub's
     try:
         changes = _views[name](stream, events)
     except Exception:  # one view's fault must not stop the others; its clients reload from the server
@@ -277,6 +282,8 @@ class Session:
 
 async def identify(scope: Mapping[str, Any], send_queue: SendQueue) -> Session:
     """Who opens a socket. Raises `AccessDenied` for nobody."""
+    global _prefix
+    _prefix = get_script_prefix(scope) or "/"
     session = await hub().run(_identify, scope)
     hub().attach(send_queue)
     return session

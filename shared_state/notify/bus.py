@@ -35,6 +35,7 @@ Watcher = Callable[[Sequence[Hint], Sequence[Event]], None]
 """Called with hints and, if they were appended in this process, the events; it must be quick."""
 
 WORKERS = "workers"
+NOBODY = "nobody"  # a group that no process joins
 LAYER_TIMEOUT = 5.0  # seconds for one exchange with the channel layer
 RETRY_SECONDS = 0.5
 STOP_SECONDS = 0.5  # that a process which stops waits for the link's thread; it is a daemon
@@ -91,6 +92,11 @@ class Bus:
     def leave(self, stream: int) -> None:
         """Undo one `join`."""
         self._leave(group_of(stream))
+
+    def reach(self) -> Future[None]:
+        """Send something to nobody, the way hints go: done when the layer took it, failed if it did not."""
+        link = self._linked()
+        return link.reach() if link is not None else _done()
 
     def stop(self) -> None:
         """End the link's thread; the next announcement makes another."""
@@ -181,6 +187,11 @@ class Link:
     def publish(self, hints: Sequence[Hint], nudges: Sequence[str]) -> None:
         """Queue an announcement."""
         self._loop.call_soon_threadsafe(self._queue, hints, nudges)
+
+    def reach(self) -> Future[None]:
+        """Whether the layer answers, outside of the order of what is announced."""
+        sending = self._layer.group_send(NOBODY, {"type": "probe", "from": self._name})
+        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(sending, LAYER_TIMEOUT), self._loop)
 
     def join(self, group: str) -> Future[None]:
         """Be in a group as soon as the layer allows."""

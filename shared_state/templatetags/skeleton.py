@@ -29,6 +29,24 @@ def home_address() -> str:
 
 
 @register.simple_tag
+def socket_address() -> str:
+    """Where the page's websocket is."""
+    return skeleton.socket_address()
+
+
+@register.simple_tag
+def sign_in_address() -> str:
+    """Where people sign in."""
+    return skeleton.sign_in_address()
+
+
+@register.simple_tag
+def told() -> list[dict[str, str]]:
+    """The addresses that scripts are told."""
+    return skeleton.told()
+
+
+@register.simple_tag
 def styles() -> list[str]:
     """The stylesheets of all apps."""
     return skeleton.styles()

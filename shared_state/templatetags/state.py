@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from shared_state.api import Provenance
 from shared_state.html import markdown as markdown_renderer
+from shared_state.html import pages
 from shared_state.html.dom import dom_id as make_dom_id
 
 register = template.Library()
@@ -21,8 +22,9 @@ register = template.Library()
 
 @register.filter
 def markdown(text: str | None) -> SafeString:
-    """A text in markdown as safe HTML."""
-    return mark_safe(markdown_renderer.render(text or ""))  # noqa: S308  sanitised by an allow-list
+    """A text in markdown as safe HTML, with links to names leading to their pages."""
+    html = pages.resolved(markdown_renderer.render(text or ""))
+    return mark_safe(html)  # noqa: S308  sanitised by an allow-list
 
 
 @register.simple_tag
@@ -73,13 +75,6 @@ def principal_name(text: str | None) -> str:
 
 
 @register.filter
-def agent_url(text: str | None) -> str:
-    """The address of the page of an agent that is a principal; empty for anybody else."""
-    kind, _, name = (text or "").partition(":")
-    return f"{name}/" if kind == "agent" and name.startswith("/") else ""
-
-
-@register.filter
 def cause(provenance: Provenance) -> str:
     """Out of what something was written: `run 3.0, tool call 3.0-s1-c0`."""
     parts = [
@@ -92,7 +87,7 @@ def cause(provenance: Provenance) -> str:
 @register.simple_tag
 def tool_call_url(writer: str, tool_call: str) -> str:
     """Where to see the tool call that wrote something; the agent's page if it was no tool."""
-    page = agent_url(writer)
+    page = pages.of(writer)
     return f"{page}#{make_dom_id('tool', tool_call)}" if page and tool_call else page
 
 

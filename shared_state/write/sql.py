@@ -104,7 +104,8 @@ class SqliteDialect:
             self._each(_SQLITE_PUT_ROW, rows)
         if gone:
             self._each(_SQLITE_DELETE_ROW, gone)
-        self._each("UPDATE shared_state_stream SET head = ?2 WHERE id = ?1", heads)
+        turned = [(head, stream) for stream, head in heads]
+        self._each("UPDATE shared_state_stream SET head = ? WHERE id = ?", turned)
 
     def time(self, moment: datetime) -> Any:
         return str(moment.astimezone(UTC).replace(tzinfo=None))

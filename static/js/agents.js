@@ -72,7 +72,7 @@ export async function ask(urls) {
   asked = Date.now();
   const query = new URLSearchParams(urls.slice(0, 50).map((url) => ["url", url]));
   try {
-    const answer = await fetch(`/agents/status/?${query}`, { headers: { Accept: "application/json" } });
+    const answer = await fetch(`${document.body.dataset.statuses}?${query}`, { headers: { Accept: "application/json" } });
     if (!answer.ok) return;
     const { agents } = await answer.json();
     for (const [url, agent] of Object.entries(agents)) {

@@ -72,7 +72,7 @@ function keepGhost(draft) {
 // The card is there: what stood in for it goes. True if there was something.
 function relieve(card) {
   const author = card.querySelector(".card-foot a")?.getAttribute("href") || "";
-  const drafts = [...document.querySelectorAll(".board .draft")].filter((draft) => author.startsWith(`${draft.dataset.agentUrl}/`));
+  const drafts = [...document.querySelectorAll(".board .draft")].filter((draft) => author.startsWith(draft.dataset.agentPage));
   for (const draft of drafts) {
     if (draft.id) document.getElementById(draft.dataset.pool)?.append(draft);
     else draft.remove();

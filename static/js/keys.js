@@ -2,7 +2,8 @@
 
 let pending = "";
 
-const PLACES = { a: "/agents/", s: "/shared/", h: "/" };
+// The link of the page that a key leads to, after a `g`.
+const place = (key) => document.querySelector(`a[data-go="${CSS.escape(key)}"]`);
 
 function typing(target) {
   return target.closest("input, textarea, select, [contenteditable]");
@@ -14,7 +15,7 @@ function pressed(event) {
     pending = "";
     const parent = event.key === "p" && document.querySelector("[data-parent]");
     if (parent) parent.click();
-    else if (PLACES[event.key]) location.assign(PLACES[event.key]);
+    else go(place(event.key));
     return;
   }
   if (act(event.key)) event.preventDefault();
@@ -22,7 +23,7 @@ function pressed(event) {
 
 function act(key) {
   const tabs = document.querySelectorAll(".tabs a");
-  if (key === "/") return focus("[data-search]") || go("/agents/");
+  if (key === "/") return focus("[data-search]") || go(place("a"));
   if (key === "c") return focus("[data-composer] textarea, [data-start] textarea");
   if (key === "?") return dialog();
   if (key === "g") {
@@ -43,9 +44,9 @@ function focus(selector) {
   return Boolean(element);
 }
 
-function go(place) {
-  location.assign(place);
-  return true;
+function go(link) {
+  if (link) location.assign(link.href);
+  return Boolean(link);
 }
 
 function dialog() {

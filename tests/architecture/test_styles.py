@@ -149,6 +149,6 @@ def test_each_file_says_first_what_it_draws() -> None:
 
 def test_every_sheet_is_linked() -> None:
     named = "\n".join(text(path) for path in files(".html", ".py") if path.parts[0] != "tests")
-    linked = set(re.findall(r"['\"](css/[\w/]+\.css)['\"]", named))
+    linked = set(re.findall(r"['\"]agents/(css/[\w/]+\.css)['\"]", named))
 
     assert {path.as_posix().removeprefix("static/") for path in styles()} == linked

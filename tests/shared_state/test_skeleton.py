@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.test import RequestFactory
-from django.urls import path
+from django.urls import include, path
 
 from shared_state.html import skeleton
 from tests.entities.browsing import Element, parse
@@ -17,7 +17,8 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [path("plans/", nothing, name="plans"), path("shared/", nothing, name="shared-list")]
+ours = ([path("", nothing, name="shared-list")], "shared_state")
+urlpatterns = [path("plans/", nothing, name="plans"), path("shared/", include(ours))]
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_project_without_our_addresses_gets_no_links_to_them(ada: User) -> Non
 
 @pytest.mark.urls("tests.shared_state.test_skeleton")
 def test_an_app_adds_an_entry_a_stylesheet_and_parts(empty: None, ada: User) -> None:
-    skeleton.navigate("Shared", "shared-list", section="shared", more=" state")
+    skeleton.navigate("Shared", "shared_state:shared-list", section="shared", more=" state")
     skeleton.navigate("Plans", "plans", section="plans", order=10)
     skeleton.style("css/entities.css")
     skeleton.style("css/base.css", order=1)
@@ -79,7 +80,7 @@ def test_an_app_adds_an_entry_a_stylesheet_and_parts(empty: None, ada: User) -> 
 @pytest.mark.urls("tests.shared_state.test_skeleton")
 def test_nobody_is_shown_what_is_for_those_who_are_signed_in(empty: None) -> None:
     skeleton.navigate("Plans", "plans", section="plans")
-    skeleton.navigate("Open", "shared-list", section="open", when=lambda request: True)
+    skeleton.navigate("Open", "shared_state:shared-list", section="open", when=lambda request: True)
 
     page = drawn(AnonymousUser())
 

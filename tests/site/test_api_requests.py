@@ -66,12 +66,12 @@ async def test_a_nul_in_an_address_is_refused(path: str, query: str, caller: Cal
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", READ, "GET"),
-        ("DELETE", READ, "GET"),
+        ("POST", READ, "GET, HEAD"),
+        ("DELETE", READ, "GET, HEAD"),
         ("GET", MESSAGES, "POST"),
         ("GET", "/api/agents/debate/host", "PUT"),
         ("GET", f"{READ}/rows/notes", "POST"),
-        ("OPTIONS", READ, "GET"),
+        ("OPTIONS", READ, "GET, HEAD"),
     ],
 )
 async def test_it_names_the_method_that_is_allowed(

@@ -12,7 +12,7 @@ from tests.support.processes import ROOT, SECRET_KEY
 PRINT_SETTINGS = (
     "import django; django.setup(); from django.conf import settings as s; "
     "print(s.LOCAL_MODE, s.DEBUG, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, "
-    "'Manifest' in s.STORAGES['staticfiles']['BACKEND'])"
+    "'Hashed' in s.STORAGES['staticfiles']['BACKEND'])"
 )
 
 

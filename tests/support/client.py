@@ -17,8 +17,9 @@ CSRF_COOKIE = "agents_csrf"
 class Client:
     """One person's session with one installation."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, csrf_cookie: str = CSRF_COOKIE) -> None:
         self.url = url
+        self.csrf_cookie = csrf_cookie
         self.cookies = CookieJar()
         # No proxy: the environment's must not come between the test and its own server.
         self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self.cookies))
@@ -46,13 +47,13 @@ class Client:
 
     def post(self, path: str, **fields: str) -> tuple[int, str]:
         """Send a form, with the CSRF token that the last page set."""
-        token = self.cookie(CSRF_COOKIE)
+        token = self.cookie(self.csrf_cookie)
         headers = {"X-CSRFToken": token, "Origin": self.url, "Referer": self.url + path}
         return self.request(path, urlencode(fields).encode(), headers)
 
     def json(self, method: str, path: str, **body: Any) -> tuple[int, Any]:
         """Call the API; for a write, open a page with a form first, which sets the CSRF cookie."""
-        headers = {"X-CSRFToken": self.cookie(CSRF_COOKIE), "Content-Type": "application/json"}
+        headers = {"X-CSRFToken": self.cookie(self.csrf_cookie), "Content-Type": "application/json"}
         data = None if method == "GET" else json.dumps(body).encode()
         status, answer = self.request(path, data, {**headers, "Origin": self.url}, method)
         return status, json.loads(answer)

