@@ -1,4 +1,4 @@
-"""The front door: what views, consumers, admin, commands and `agents.py` files import."""
+"""The front door: what `agents.py` files, views, consumers, admin and commands import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from entities.context import (
+    AgentResult,
+    Collection,
+    EntityHandle,
+    HandlerContext,
+    SharedState,
+    State,
+    StateCollection,
+    WakeEvent,
+)
 from entities.exceptions import (
     EntitiesError,
     EntityExists,
@@ -22,17 +32,23 @@ from entities.exceptions import (
 from entities.lifecycle import inbox, signals
 from entities.lifecycle import spawn as births
 from entities.models import Entity, Wake
+from entities.toolbox.basic import TOOLBOX, now
+from entities.toolbox.shared import shared_tools
 from entities.types.registry import registry
+from entities.types.script import Answered, OfflineTurn, Plan, Ruling, offline_script
 from entities.types.tool import Tool, ToolResult, tool
 from entities.wakes import wake
 from entities.wakes.sources import Change, RunFinished, db, entity
 from shared_state.api import (
     AccessDenied,
-    Collection,
     Event,
+    InvalidRow,
     Origin,
     Principal,
+    RowExists,
+    RowNotFound,
     SharedStateSchema,
+    StateRow,
     VersionConflict,
     in_thread,
     may,
@@ -42,34 +58,54 @@ from shared_state.api import (
 )
 
 __all__ = [
+    "TOOLBOX",
     "AccessDenied",
+    "AgentResult",
+    "Answered",
     "Change",
     "Collection",
     "EntitiesError",
     "EntityExists",
+    "EntityHandle",
     "EntityNotFound",
     "EntityStopped",
+    "HandlerContext",
     "InvalidInput",
+    "InvalidRow",
     "KeyTaken",
     "NewEntity",
+    "OfflineTurn",
+    "Plan",
+    "Principal",
     "RegistryError",
+    "RowExists",
+    "RowNotFound",
+    "Ruling",
     "RunFailed",
     "RunFinished",
+    "SharedState",
     "SharedStateSchema",
+    "State",
+    "StateCollection",
+    "StateRow",
     "Tool",
     "ToolError",
     "ToolResult",
     "TypeAlreadyDefined",
     "UnknownType",
     "VersionConflict",
+    "WakeEvent",
     "db",
     "deliver",
     "deliver_now",
     "entity",
     "get_entity",
+    "now",
+    "offline_script",
     "registry",
     "release_lease",
     "retry_parked",
+    "shared_tools",
     "signal",
     "signal_now",
     "spawn",

@@ -29,6 +29,11 @@ class Conf:
         return int(self._get("BATCH_SIZE", 256))
 
     @property
+    def site_name(self) -> str:
+        """What the pages call the site."""
+        return str(self._get("SITE_NAME", "Agents Site"))
+
+    @property
     def socket_queue(self) -> int:
         """How many frames may wait for one socket before it is told to catch up from its cursor."""
         return int(self._get("SOCKET_QUEUE", 256))

@@ -3,7 +3,8 @@
 A row read from the database and the event that wrote it carry the same value, so both go through `fact`
 and `items` and come out alike: replaying a log shows what reloading the page shows.
 
-An item has the id of its element and of the element that it lies in. A run is a shell with a body that
+An item has the id of its element and of the element that it lies in; every id names the stream, so that two
+timelines may stand on one page. A run is a shell with a body that
 others lie in; once it is there it is never replaced, only its foot is.
 """
 
@@ -18,9 +19,6 @@ from shared_state.html.dom import dom_id
 
 if TYPE_CHECKING:
     from shared_state.core.types import Event, Row
-
-TIMELINE = "timeline"
-"""The id of the element that holds everything at the top level."""
 
 TYPES = (
     "inbox",
@@ -72,6 +70,7 @@ UNFINISHED = frozenset({"streaming", "started"})
 class Fact:
     """A row or an event, reduced to what drawing needs. `created` is `None` if it was there before."""
 
+    stream: int
     type: str
     key: str
     value: Mapping[str, Any]
@@ -84,6 +83,7 @@ class Fact:
 class Item:
     """An element: which template draws it, its id, where it lies and in which order."""
 
+    stream: int
     template: str
     id: str
     parent: str
@@ -93,6 +93,14 @@ class Item:
     """False: replace it if it is there, never add it."""
     raw: str = ""
     """What the deltas of an unfinished text add up to."""
+
+    def shells(self) -> list[Item]:
+        """What must be there before it: a run says how many steps it took once it has taken one."""
+        if self.template != "step" or not self.insert:
+            return []
+        run = self.data["run_id"]
+        total, end = dom_id("runtotal", self.stream, run), dom_id("runend", self.stream, run)
+        return [Item(self.stream, "run_steps", total, end, "", {"key": run})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +129,19 @@ class Node:
 
 def of_row(row: Row) -> Fact:
     """A row as it is."""
-    return Fact(row.type, row.key, row.value, row.origin.run, row.created)
+    return Fact(row.stream, row.type, row.key, row.value, row.origin.run, row.created)
 
 
 def of_event(event: Event) -> Fact:
     """What an event says. Only an insert knows the place of its row; an update leaves it where it is."""
     created = event.offset if event.operation == "insert" else None
-    return Fact(event.type, event.key, event.value, event.origin.run, created, event.operation == "delete")
+    deleted = event.operation == "delete"
+    return Fact(event.stream, event.type, event.key, event.value, event.origin.run, created, deleted)
+
+
+def timeline_id(stream: int) -> str:
+    """The id of the element that holds everything at the top level."""
+    return dom_id("timeline", stream)
 
 
 def order_of(created: int | None) -> str:
@@ -140,18 +154,18 @@ def changes(fact: Fact) -> list[Item | Piece | Gone]:
     if fact.type in DELTAS:
         kind, field_name = DELTAS[fact.type]
         value = fact.value
-        return [Piece(dom_id(kind, value[field_name]), value["delta"], value.get("start", 0))]
+        return [Piece(dom_id(kind, fact.stream, value[field_name]), value["delta"], value.get("start", 0))]
     if fact.type not in KINDS:
         return []
     if fact.deleted:
-        return [Gone(dom_id(KINDS[fact.type], fact.key))]
+        return [Gone(dom_id(KINDS[fact.type], fact.stream, fact.key))]
     found = item(fact)
     if found is None:
         return []
     if fact.type == "run":
         # The shell keeps its body if it is there already, so its foot is always sent along.
         return [found, run_foot(fact)]
-    return [found]
+    return [*found.shells(), found]
 
 
 def item(fact: Fact, raw: str = "") -> Item | None:
@@ -164,8 +178,9 @@ def item(fact: Fact, raw: str = "") -> Item | None:
     template = {"manifest": f"manifest_{value.get('kind', '')}".replace("-", "_")}.get(fact.type, fact.type)
     kind = KINDS[fact.type]
     return Item(
+        stream=fact.stream,
         template=template,
-        id=dom_id(kind, fact.key),
+        id=dom_id(kind, fact.stream, fact.key),
         parent=_parent(fact),
         order=order_of(fact.created),
         data={**value, "key": fact.key, "event_type": fact.type},
@@ -176,16 +191,16 @@ def item(fact: Fact, raw: str = "") -> Item | None:
 
 def run_foot(fact: Fact) -> Item:
     """The changing part of a run: its status, duration and provider."""
-    return Item(
-        "run_foot", dom_id("runfoot", fact.key), "", "", {**fact.value, "key": fact.key}, insert=False
-    )
+    target, data = dom_id("runfoot", fact.stream, fact.key), {**fact.value, "key": fact.key}
+    return Item(fact.stream, "run_foot", target, "", "", data, insert=False)
 
 
 def _parent(fact: Fact) -> str:
     run = fact.value.get("run_id") or (fact.run if fact.type == "manifest" else "")
     if fact.type == "step":
-        return dom_id("runsteps", run)
-    return dom_id("runitems", run) if run and fact.type != "run" else TIMELINE
+        return dom_id("runsteps", fact.stream, run)
+    in_run = run and fact.type != "run"
+    return dom_id("runitems", fact.stream, run) if in_run else timeline_id(fact.stream)
 
 
 def unfinished(rows: Iterable[Row]) -> list[Row]:
@@ -228,12 +243,14 @@ def tree(rows: Iterable[Row], raws: Mapping[tuple[str, str], str]) -> list[Node]
             nodes.append(Node(found))
     shells = {node.item.data["key"]: node for node in nodes if node.item.template == "run"}
     containers = {
-        dom_id(kind, key): (shell, kind) for key, shell in shells.items() for kind in ("runitems", "runsteps")
+        dom_id(kind, shell.item.stream, key): (shell, kind)
+        for key, shell in shells.items()
+        for kind in ("runitems", "runsteps")
     }
     top = []
     for node in nodes:
         parent = node.item.parent
-        if parent == TIMELINE:
+        if parent == timeline_id(node.item.stream):
             top.append(node)
         elif parent in containers:
             shell, kind = containers[parent]

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypedDict, overload
+
+from typing_extensions import TypeVar, Unpack
 
 from entities import presence
 from entities.catalog import log
@@ -16,7 +18,7 @@ from entities.context import coordination
 from entities.context.coordination import Child, EntityHandle
 from entities.context.record_run import RunHandle
 from entities.context.session import Scope, Session
-from entities.context.state import Collections, EntityDb, SharedState, StateCollection, StreamRef
+from entities.context.state import Collections, EntityDb, SharedState, State, StreamRef
 from entities.exceptions import EntitiesError
 from entities.models import Entity
 from entities.types.registry import TypeDefinition
@@ -77,13 +79,31 @@ class AgentResult:
     finish_reason: str
 
 
-RunLoop = Callable[["HandlerContext", AgentConfig, str | None], Awaitable[AgentResult]]
+class AgentOptions(TypedDict, total=False):
+    """The fields of `AgentConfig` beside the system prompt, for type checkers."""
+
+    model: str
+    tools: Sequence[Tool]
+    max_steps: int
+    max_tokens: int
+    thinking: str
+    on_step_end: Callable[[Any], Awaitable[None]] | None
+    timeout: float
+    max_retries: int
+    test_responses: Sequence[Any] | None
+    provider: str
+    script: str
+
+
+S = TypeVar("S", bound=Collections, default=Collections)
+
+RunLoop = Callable[["HandlerContext[Any]", AgentConfig, str | None], Awaitable[AgentResult]]
 
 
 class AgentHandle:
     """A configured agent."""
 
-    def __init__(self, context: HandlerContext, config: AgentConfig, loop: RunLoop) -> None:
+    def __init__(self, context: HandlerContext[Any], config: AgentConfig, loop: RunLoop) -> None:
         self._context = context
         self._loop = loop
         self.config = config
@@ -107,7 +127,7 @@ class Setup:
     resuming: bool = False
 
 
-class HandlerContext:
+class HandlerContext(Generic[S]):
     """Everything a handler may do. All of it is awaited; nothing is cached."""
 
     def __init__(self, session: Session, wake: WakeEvent, setup: Setup) -> None:
@@ -130,9 +150,8 @@ class HandlerContext:
         self.signal = asyncio.Event()
         """Set when this run was asked to stop."""
         log_ref, own = StreamRef(session, entity.stream_id, entity.url), setup.definition.state
-        self.state = Collections(
-            {name: StateCollection(session, log_ref, spec) for name, spec in own.items()}, entity.url
-        )
+        declared: Any = setup.definition.state_class or State
+        self.state: S = declared.of(session, log_ref, own, entity.url)
         self.db = EntityDb(session, log_ref, own, entity.url)
         self.agent: AgentHandle | None = None
         self._loop = setup.loop
@@ -140,7 +159,7 @@ class HandlerContext:
 
     # -- thinking
 
-    def use_agent(self, system_prompt: str, **options: Any) -> AgentHandle:
+    def use_agent(self, system_prompt: str, **options: Unpack[AgentOptions]) -> AgentHandle:
         """Configure the agent; `options` are the fields of `AgentConfig`. Also at `ctx.agent`."""
         try:
             config = AgentConfig(system_prompt, **options)
@@ -176,6 +195,12 @@ class HandlerContext:
         """
         child = Child(initial_message=initial_message, wake=wake, **more)
         return await coordination.spawn(self.session, type, id, args, child)
+
+    @overload
+    async def observe(self, source: EntitySource, *, wake: Condition | None = None) -> EntityHandle: ...
+
+    @overload
+    async def observe(self, source: DbSource, *, wake: Condition | None = None) -> SharedState: ...
 
     async def observe(
         self, source: EntitySource | DbSource, *, wake: Condition | None = None

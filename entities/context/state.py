@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Self, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from typing_extensions import TypeVar
 
 from entities.catalog.events import COLLECTIONS
 from entities.context.session import Session
-from shared_state.api import Changes, CollectionSpec, Json, StateRow, Unit, collection, get_stream
+from entities.exceptions import InvalidInput
+from shared_state import api
+from shared_state.api import (
+    Changes,
+    CollectionSpec,
+    InvalidRow,
+    Json,
+    SharedStateSchema,
+    StateRow,
+    Unit,
+    collection,
+    get_stream,
+)
+
+M = TypeVar("M", bound=BaseModel, default=Any)
+R = TypeVar("R", default=StateRow)
+S = TypeVar("S", bound="State")
+
+Shape = Callable[[StateRow], R]
+"""How a row is handed to the handler: as it is, or as its model."""
 
 
 class StreamRef:
@@ -29,55 +49,69 @@ class StreamRef:
         return get_stream(self._path).id if self._path else self._known
 
 
-class ReadOnlyCollection:
-    """A collection of one stream, to be read."""
+class ReadOnlyCollection(Generic[R]):
+    """A collection of one stream, to be read. Rows are of type `R`: `StateRow`, or the collection's model."""
 
-    def __init__(self, session: Session, stream: StreamRef, spec: CollectionSpec) -> None:
+    def __init__(self, session: Session, stream: StreamRef, spec: CollectionSpec, shape: Shape[R]) -> None:
         self._session = session
         self._stream = stream
+        self._shape = shape
         self.spec = spec
 
-    async def get(self, key: str) -> StateRow | None:
+    async def get(self, key: str) -> R | None:
         """The row with a key, or `None`."""
+        found = await self.row(key)
+        return None if found is None else self._shape(found)
+
+    async def row(self, key: str) -> StateRow | None:
+        """The row with a key as it is stored, with its version and who wrote it; or `None`."""
         found = await self._session.read(lambda r: r.row(self._stream.id, self.spec.type, str(key)))
         return StateRow(found) if found else None
 
-    async def all(self) -> list[StateRow]:
+    async def all(self) -> list[R]:
         """All rows, in order of creation."""
-        found = await self._session.read(lambda r: r.rows(self._stream.id, self.spec.type))
-        return [StateRow(row) for row in found]
+        return [self._shape(row) for row in await self._rows()]
 
-    async def filter(self, **fields: Any) -> list[StateRow]:
-        """The rows whose fields equal these values."""
-        return [row for row in await self.all() if all(row.get(k) == v for k, v in fields.items())]
+    async def filter(self, **fields: Any) -> list[R]:
+        """The rows whose fields, as they are stored, equal these values."""
+        found = await self._rows()
+        return [self._shape(row) for row in found if all(row.get(k) == v for k, v in fields.items())]
 
     async def count(self) -> int:
         """How many rows there are."""
-        return len(await self.all())
+        return len(await self._rows())
+
+    async def _rows(self) -> list[StateRow]:
+        found = await self._session.read(lambda r: r.rows(self._stream.id, self.spec.type))
+        return [StateRow(row) for row in found]
 
 
-class StateCollection(ReadOnlyCollection):
+class StateCollection(ReadOnlyCollection[R]):
     """A collection that may be written too. Rows are checked against its schema before anything happens."""
 
-    async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> StateRow:
+    async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
         """Add a row. Raises `InvalidRow`, `RowExists`."""
         value = _whole(row, fields)
         key = self._name("insert", value)
-        return await self._session.change(
-            lambda unit: collection.insert(unit, self._stream.id, self.spec, value, client_key=key)
+        return self._shape(
+            await self._session.change(
+                lambda unit: collection.insert(unit, self._stream.id, self.spec, value, client_key=key)
+            )
         )
 
-    async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> StateRow:
+    async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
         """Add a row, or replace the one with its key. Raises `InvalidRow`."""
         value = _whole(row, fields)
         key = self._name("upsert", value)
-        return await self._session.change(
-            lambda unit: collection.upsert(unit, self._stream.id, self.spec, value, client_key=key)
+        return self._shape(
+            await self._session.change(
+                lambda unit: collection.upsert(unit, self._stream.id, self.spec, value, client_key=key)
+            )
         )
 
     async def update(
         self, key: str, change: Changes | None = None, *, expect_version: int | None = None, **changes: Any
-    ) -> StateRow:
+    ) -> R:
         """Change fields, or the whole row by a function of a copy.
 
         `expect_version` refuses if the row changed since you read it: `VersionConflict` carries what it is.
@@ -91,7 +125,7 @@ class StateCollection(ReadOnlyCollection):
                 expect_version=expect_version, client_key=client_key,
             )  # fmt: skip
 
-        return await self._session.change(operation)
+        return self._shape(await self._session.change(operation))
 
     async def delete(self, key: str, *, expect_version: int | None = None) -> None:
         """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
@@ -116,7 +150,7 @@ class StateCollection(ReadOnlyCollection):
 class Collections:
     """Collections by attribute: `ctx.state.items`, `shared.arguments`, `ctx.db.collections.runs`."""
 
-    def __init__(self, found: Mapping[str, ReadOnlyCollection], where: str) -> None:
+    def __init__(self, found: Mapping[str, ReadOnlyCollection[Any]], where: str) -> None:
         self._found = dict(found)
         self._where = where
 
@@ -136,6 +170,95 @@ class Collections:
         return iter(self._found)
 
 
+class Collection(api.Collection[M]):
+    """A collection that a type declares: rows by primary key, each fitting `model`.
+
+    As an attribute of a `State` it stands for the rows themselves, typed by the model.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        object.__setattr__(self, "name", name)  # no field: the same declaration under any name is equal
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: State, owner: type) -> StateCollection[M]: ...
+
+    def __get__(self, instance: State | None, owner: type) -> Self | StateCollection[M]:
+        """The declaration on the class, the rows on an instance."""
+        if instance is None:
+            return self
+        found: StateCollection[M] = instance[self.__dict__["name"]]
+        return found
+
+
+class State(Collections):
+    """The collections of a type, or of a shared state, declared so that type checkers know their rows.
+
+        class TrackerState(State):
+            items = Collection(Item)
+
+        @registry.define("tracker", state=TrackerState)
+        async def tracker(ctx: HandlerContext[TrackerState], wake: WakeEvent) -> None:
+            item = await ctx.state.items.get("a")  # an Item, or None
+
+    Rows are instances of the model; `row(key)` has the stored row with its version and its writer.
+    """
+
+    @classmethod
+    def declared(cls) -> dict[str, api.Collection[Any]]:
+        """The collections by name, those of base classes first."""
+        return {
+            name: found
+            for base in reversed(cls.__mro__)
+            for name, found in vars(base).items()
+            if isinstance(found, Collection)
+        }
+
+    @classmethod
+    def schema(cls) -> SharedStateSchema:
+        """The same collections as the schema of a shared state."""
+        return SharedStateSchema(**cls.declared())
+
+    @classmethod
+    def of(cls, session: Session, stream: StreamRef, specs: Mapping[str, CollectionSpec], where: str) -> Self:
+        """The rows of a stream. Raises `InvalidInput` for a collection that it has not."""
+        declared = cls.declared()
+        found = {
+            name: StateCollection(session, stream, spec, shape_of(declared.get(name)))
+            for name, spec in specs.items()
+        }
+        if missing := declared.keys() - specs.keys():
+            raise InvalidInput(
+                f"{where} has no collection {', '.join(sorted(missing))}; it has {', '.join(sorted(specs))}."
+            )
+        return cls(found, where)
+
+
+def shape_of(declared: api.Collection[Any] | None) -> Shape[Any]:
+    """How rows of a declared collection are handed out."""
+    if declared is None or declared.model is None:
+        return _as_stored
+    model: type[BaseModel] = declared.model
+
+    def shaped(row: StateRow) -> BaseModel:
+        try:
+            return model.model_validate(dict(row))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidRow(
+                f"The stored row does not fit {model.__name__}: {where}: {first['msg']}"
+            ) from None
+
+    return shaped
+
+
+def _as_stored(row: StateRow) -> StateRow:
+    return row
+
+
 class SharedState(Collections):
     """A shared state that was made or observed: its collections, to be read and written."""
 
@@ -143,10 +266,19 @@ class SharedState(Collections):
         self, session: Session, id: str, stream: StreamRef, specs: Mapping[str, CollectionSpec]
     ) -> None:
         super().__init__(
-            {name: StateCollection(session, stream, spec) for name, spec in specs.items()},
+            {name: StateCollection(session, stream, spec, _as_stored) for name, spec in specs.items()},
             f"shared state {id}",
         )
         self.id = id
+        self._reach = (session, stream, specs)
+
+    def __getattr__(self, name: str) -> StateCollection:
+        found: StateCollection = super().__getattr__(name)
+        return found
+
+    def typed(self, state: type[S]) -> S:
+        """The same rows as a `State` declares them. Raises `InvalidInput` if it declares others."""
+        return state.of(*self._reach, f"shared state {self.id}")
 
 
 class EntityDb:
@@ -157,11 +289,14 @@ class EntityDb:
     ) -> None:
         builtin = {name: CollectionSpec(name, type) for name, type in COLLECTIONS.items()}
         self.collections = Collections(
-            {name: ReadOnlyCollection(session, stream, spec) for name, spec in {**builtin, **own}.items()},
+            {
+                name: ReadOnlyCollection(session, stream, spec, _as_stored)
+                for name, spec in {**builtin, **own}.items()
+            },
             where,
         )
 
 
 def _whole(row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Json:
-    base = row.model_dump(mode="json") if isinstance(row, BaseModel) else dict(row or {})
+    base = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row or {})
     return {**base, **fields}

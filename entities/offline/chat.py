@@ -23,7 +23,8 @@ from entities.offline.reading import (
     subject_of,
 )
 from entities.offline.tools import both_sides, told, wanted_tool
-from entities.offline.turn import Plan, Turn
+from entities.offline.turn import Turn
+from entities.types.script import Plan
 
 LONG_TEXT = 70
 """From so many words on, a message is a text to be read rather than a question."""

@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
+from entities.offline.choice import digest, pick, shuffled
 from entities.offline.debate_domains import words_for
 from entities.offline.debate_topic import Topic, parse_topic
 from entities.offline.phrases import texts
-from entities.offline.turn import digest, pick, shuffled
-
-Side = Literal["pro", "con"]
-Winner = Literal["pro", "con", "draw"]
+from entities.types.script import Side, Winner
 
 LONG_MOVE = 9
 """A proposal of more words is named once, and then called "this"."""

@@ -1,7 +1,8 @@
 """The offline model: a provider that needs no key and no network, and always says the same.
 
 It is good enough to chat with, to call tools and to hold a debate, and never pretends to be more. What it
-says comes from a script (`offline_turn`): the one that the request names, else the general one for a chat.
+says comes from a script (`types.script`): the one that the request names, else that of the
+entity's type, else the general one for a chat, which also answers where a script leaves it to.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Any
 
 from entities.agent.messages import (
@@ -25,18 +26,9 @@ from entities.agent.messages import (
 )
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelEvent, ModelRefused, StepDone
 from entities.offline.chat import chat
-from entities.offline.turn import (
-    Answered,
-    Plan,
-    Script,
-    Turn,
-    digest,
-    find_script,
-    offline_script,
-    script_names,
-)
-
-__all__ = ["Answered", "OfflineProvider", "Plan", "Script", "Turn", "offline_script"]
+from entities.offline.choice import digest
+from entities.offline.turn import Turn
+from entities.types.script import Plan, find_script, script_names
 
 MODEL = "offline"
 
@@ -63,7 +55,7 @@ class OfflineProvider:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """Stream one step. Raises ModelRefused if the script is unknown or calls a tool it was not given."""
         turn = Turn.of(request)
-        plan = _script(request)(turn)
+        plan = _script(request)(turn) or chat(turn)
         _check(plan, turn)
         blocks: list[Block] = []
         words = spoken = 0
@@ -95,7 +87,7 @@ class OfflineProvider:
             await asyncio.sleep(self.pause)
 
 
-def _script(request: ModelRequest) -> Script:
+def _script(request: ModelRequest) -> Callable[[Turn], Plan | None]:
     """The script that was asked for by name; else the one of the entity's type; else the general one."""
     name = request.script
     script = find_script(name or str(request.context.get("type", "")))

@@ -11,7 +11,8 @@ from entities.offline import intents as patterns
 from entities.offline.debate import argue
 from entities.offline.phrases import texts
 from entities.offline.reading import closest, keywords, mirrored, subject_of
-from entities.offline.turn import Answered, Plan, Turn
+from entities.offline.turn import Turn
+from entities.types.script import Answered, Plan
 
 MAX_SHOWN = 1_500
 """How many characters of a tool's answer are repeated."""

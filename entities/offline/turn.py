@@ -1,62 +1,18 @@
-"""What an offline script sees and says: a `Turn` in, a `Plan` out, and the register of scripts.
-
-A script is a plain function of the conversation. It must not look at the clock or at chance; where it wants
-variety, it asks the turn to choose, which depends on the seed of the request and on what was said.
-"""
+"""The conversation as an offline script sees it: what `OfflineTurn` promises, made from a request."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from entities.agent.messages import Message, ModelRequest, ToolAnswer, ToolCall, ToolSpec
+from entities.offline import debate
+from entities.offline.choice import pick, shuffled
+from entities.types.script import Answered, Ruling, Side
 
 T = TypeVar("T")
-
-
-def pick(options: Sequence[T], *parts: object) -> T:
-    """One of the options, the same one for the same parts for ever."""
-    return options[_number(*parts) % len(options)]
-
-
-def shuffled(options: Sequence[T], *parts: object) -> list[T]:
-    """The options in an order that depends on the parts alone."""
-    ranked = sorted(range(len(options)), key=lambda index: _number(*parts, index))
-    return [options[index] for index in ranked]
-
-
-def digest(*parts: object) -> str:
-    """Hexadecimal digits that depend on the parts alone."""
-    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
-
-
-def _number(*parts: object) -> int:
-    return int(digest(*parts)[:12], 16)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A tool call since the person last spoke, with its answer."""
-
-    name: str
-    arguments: Mapping[str, Any]
-    content: str
-    is_error: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the model does in one step: think, say something, call tools; then the step is over.
-
-    A plan without calls ends the run. `thinking` is dropped when the request has thinking off.
-    """
-
-    text: str = ""
-    thinking: str = ""
-    calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +80,11 @@ class Turn:
             if isinstance(block, ToolAnswer) and (call := calls.get(block.tool_call_id))
         )
 
+    def called(self, name: str) -> bool:
+        """Whether this tool was called at any time in the conversation."""
+        blocks = (block for message in self.messages for block in message.blocks)
+        return any(isinstance(block, ToolCall) and block.name == name for block in blocks)
+
     def offers(self, *names: str) -> str:
         """The first of these tools that the model may call, or nothing."""
         return next((name for name in names if name in self.tools), "")
@@ -138,33 +99,10 @@ class Turn:
         order = shuffled(options, self.seed, self.last, salt)
         return next((option for option in order if option not in before), order[0])
 
+    def argue(self, topic: str, side: Side, round_number: int = 1, opponents: Sequence[str] = ()) -> str:
+        """One argument for a side; see `entities.offline.debate`."""
+        return debate.argue(topic, side, round_number, opponents)
 
-Script = Callable[[Turn], Plan]
-
-_scripts: dict[str, Script] = {}
-
-
-def offline_script(name: str) -> Callable[[Script], Script]:
-    """Register a function as the offline script of this name; `ModelRequest.script` chooses it.
-
-    Raises ValueError if another function has the name already.
-    """
-
-    def register(script: Script) -> Script:
-        known = _scripts.setdefault(name, script)
-        if (known.__module__, known.__qualname__) != (script.__module__, script.__qualname__):
-            raise ValueError(f"The offline script {name!r} is defined in {known.__module__} already.")
-        _scripts[name] = script
-        return script
-
-    return register
-
-
-def find_script(name: str) -> Script | None:
-    """The script of this name, if there is one."""
-    return _scripts.get(name)
-
-
-def script_names() -> list[str]:
-    """The names that a request may ask for."""
-    return sorted(_scripts)
+    def rule(self, topic: str, arguments: Sequence[Mapping[str, Any]]) -> Ruling:
+        """Weigh the arguments of both sides; see `entities.offline.debate`."""
+        return Ruling(*debate.rule(topic, arguments))

@@ -6,10 +6,11 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
+from typing_extensions import Unpack
 
 from entities.catalog.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
@@ -17,6 +18,7 @@ from entities.models import EntityType
 from shared_state.api import Collection, CollectionSpec, Json, first_fault, holds_nul
 
 Handler = Callable[[Any, Any], Awaitable[None]]
+H = TypeVar("H", bound=Handler)
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 RESERVED = frozenset({"agents", "shared", "admin", "accounts", "static", "live", "api", "new"})
 """Names whose addresses are pages of the site."""
@@ -37,6 +39,8 @@ class TypeDefinition:
     hidden: bool = False
     creation_model: type[BaseModel] | None = None
     inbox_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    state_class: type[Any] | None = None
+    """A `State` that declares the collections, if the type was defined by one."""
 
     def checked_args(self, args: Mapping[str, Any]) -> Any:
         """Arguments with their defaults. Raises `InvalidInput`, naming the field and the reason."""
@@ -65,11 +69,22 @@ class TypeOptions:
     """The optional part of a definition; see `Registry.define`."""
 
     description: str = ""
-    state: Mapping[str, Collection] = field(default_factory=dict)
+    state: Mapping[str, Collection[Any]] | type[Any] = field(default_factory=dict)
     creation_schema: type[BaseModel] | None = None
     inbox_schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     views: Sequence[Mapping[str, Any]] = ()
     hidden: bool = False
+
+
+class Options(TypedDict, total=False):
+    """The fields of `TypeOptions`, for type checkers."""
+
+    description: str
+    state: Mapping[str, Collection[Any]] | type[Any]
+    creation_schema: type[BaseModel] | None
+    inbox_schemas: Mapping[str, type[BaseModel]]
+    views: Sequence[Mapping[str, Any]]
+    hidden: bool
 
 
 class Registry:
@@ -79,10 +94,10 @@ class Registry:
         self._types: dict[str, TypeDefinition] = {}
         self._aliases: dict[str, str] = {}
 
-    def define(self, name: str, **options: Any) -> Callable[[Handler], Handler]:
+    def define(self, name: str, **options: Unpack[Options]) -> Callable[[H], H]:
         """Define a type by decorating its handler, `async def handler(ctx, wake)`.
 
-        Options are the fields of `TypeOptions`: `description`, `state` (collections by name),
+        Options are the fields of `TypeOptions`: `description`, `state` (collections by name, or a `State`),
         `creation_schema` and `inbox_schemas` (pydantic models), `views` (how to draw its state) and `hidden`
         (people do not spawn it directly). Raises `TypeAlreadyDefined` and `RegistryError`.
         """
@@ -98,7 +113,7 @@ class Registry:
                 f"{name}: {error}".replace("TypeOptions.__init__() got", "define() got")
             ) from None
 
-        def decorate(handler: Handler) -> Handler:
+        def decorate(handler: H) -> H:
             self._add(_definition(name, handler, given))
             return handler
 
@@ -199,10 +214,11 @@ def _require_storable(value: Any, what: str) -> None:
 def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefinition:
     if not inspect.iscoroutinefunction(handler):
         raise RegistryError(f"{name}: the handler must be `async def`, taking (ctx, wake).")
-    taken = sorted(set(given.state) & set(COLLECTIONS))
+    declared, state_class = _declared(name, given.state)
+    taken = sorted(set(declared) & set(COLLECTIONS))
     if taken:
         raise RegistryError(f"{name}: {', '.join(taken)} is a built-in collection; choose another name.")
-    state = {key: found.spec(key, "state:") for key, found in given.state.items()}
+    state = {key: found.spec(key, "state:") for key, found in declared.items()}
     types = [spec.type for spec in state.values()]
     if odd := sorted({each for each in types if each in EVENTS or types.count(each) > 1}):
         raise RegistryError(
@@ -221,4 +237,17 @@ def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefiniti
         hidden=given.hidden,
         creation_model=given.creation_schema,
         inbox_models=dict(given.inbox_schemas),
+        state_class=state_class,
     )
+
+
+def _declared(
+    name: str, state: Mapping[str, Collection[Any]] | type[Any]
+) -> tuple[Mapping[str, Collection[Any]], type[Any] | None]:
+    """The collections by name, and the `State` that declares them, if one does."""
+    if not isinstance(state, type):
+        return state, None
+    declared = getattr(state, "declared", None)
+    if declared is None:
+        raise RegistryError(f"{name}: {state.__name__} declares no collections; derive it from State.")
+    return declared(), state

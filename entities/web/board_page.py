@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
-from entities.catalog import partial_text, timeline
+from entities.catalog import partial_text
+from entities.catalog.timeline import order_of
 from entities.models import Entity
 from entities.web import panel
 from entities.web.queries import Feed, Listed
@@ -32,12 +33,15 @@ from shared_state.api import (
 from shared_state.html import boards
 from shared_state.html.boards import Board
 from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined
 from shared_state.models import RowRecord
 
 PARTICIPANTS = 30
 """How many children are shown as participants at the most."""
 RECENT_CALLS = 100
 """How many of the participants' newest tool calls are looked through for unfinished ones."""
+
+NOTHING_WRITTEN = "Nothing has been written yet. Cards appear here while the agents write them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,12 @@ class BoardPage:
     parts: dict[str, SafeString]
     participants: SafeString
     participants_id: str
-    drafts: SafeString
+    pools: SafeString
+    """What the participants are writing; the script shows it where it belongs."""
+    pools_id: str
     feeds: list[Feed]
+    nothing: str
+    """What the board says while it is empty."""
     shared: SafeString
     """Follows the shared state, and leads to it; empty while that is not made yet."""
 
@@ -64,24 +72,27 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
         return None
     hint, status = declared[number]
     shared = shared_stream(principal, agent, hint)
-    board = board_for(hint, shared)
-    feeds = [Feed(agent.url, "stage", format_offset(agent.stream.head))]
-    cards, feed = list[Row](), panel.draw_feed(agent.url)
+    board = board_for(hint, agent.url, shared)
+    feeds = [Feed(agent.url, "panel", format_offset(agent.stream.head))]
+    cards, feed = list[Row](), panel.render_feed(agent.stream_id)
     if shared is not None:
-        feed = panel.draw_feed(agent.url, shared.path.removeprefix("shared:"), format_offset(shared.head))
+        name = shared.path.removeprefix("shared:")
+        feed = panel.render_feed(agent.stream_id, name, format_offset(shared.head))
         cards = rows(shared.id, board.spec.type)
     children = [each for each in known if each["parent"] == agent.url][:PARTICIPANTS]
-    participants, drafts = cast_of(agent, children)
+    participants, pools = cast_of(agent, children)
     return BoardPage(
         title=str(hint.get("title") or "Board"),
         host=str(hint.get("host") or "moderator"),
         board=board,
-        rows=boards.draw_rows(board, cards),
-        parts=_parts(agent, number, status),
+        rows=boards.render_rows(board, shared.id if shared else 0, cards),
+        parts=_parts(agent, number, status, shared.id if shared else 0),
         participants=participants,
-        participants_id=dom_id("participants", agent.url),
-        drafts=drafts,
+        participants_id=dom_id("participants", agent.stream_id),
+        pools=pools,
+        pools_id=dom_id("pools", agent.stream_id),
         feeds=feeds,
+        nothing=NOTHING_WRITTEN,
         shared=feed,
     )
 
@@ -95,17 +106,18 @@ def shared_stream(principal: Principal, agent: Entity, hint: Mapping[str, Any]) 
     return found if may(principal, "read", found) else None
 
 
-def board_for(hint: Json, shared: StreamInfo | None) -> Board:
+def board_for(hint: Json, url: str, shared: StreamInfo | None) -> Board:
     """The board of a hint, with the collection as the shared state stores it once it is there."""
     name = str(hint.get("collection", ""))
     spec = collections(shared.schema).get(name) if shared else None
     spec = spec or CollectionSpec(name, f"shared:{name}")
-    board = boards.board_of(replace(spec, view={**hint, **spec.view}))
-    return board or Board(spec, "", (), "", "text")
+    path = f"shared:{panel.shared_id(hint, url)}"
+    board = boards.board_of(path, replace(spec, view={**hint, **spec.view}))
+    return board or Board(path, spec, "", (), "", "text")
 
 
 def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeString]:
-    """The participants and what they are writing just now. Three queries at the most."""
+    """The participants, and a place for each with what it is writing just now. Three queries at the most."""
     members = {
         each.url: each
         for each in Entity.objects.filter(url__in=[child["url"] for child in children]).select_related(
@@ -113,22 +125,24 @@ def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeStri
         )
     }
     entries = _manifest_order(agent.stream_id)
-    drawn = []
-    for child in children:
-        found = members.get(child["url"])
-        if found is not None:
-            order = timeline.order_of(entries.get(found.url, found.stream_id))
-            after = format_offset(found.stream.head)
-            drawn.append(
-                (
-                    order,
-                    panel.draw_participant(
-                        found.url, order, status=child["status"], title=child["title"], after=after
-                    ),
-                )
+    drafts = _drafts(members)
+    participants, pools = [], []
+    placed = [(order_of(entries.get(each.url, each.stream_id)), each) for each in members.values()]
+    known = {child["url"]: child for child in children}
+    for order, member in sorted(placed, key=lambda each: each[0]):
+        child, after = known[member.url], format_offset(member.stream.head)
+        participants.append(
+            panel.render_participant(
+                agent.stream_id,
+                member.url,
+                order,
+                status=child["status"],
+                title=child["title"],
+                after=after,
             )
-    participants = mark_safe("".join(html for _, html in sorted(drawn)))  # noqa: S308  rendered by templates
-    return participants, _drafts(members)
+        )
+        pools.append(panel.render_pool(member.url, order, drafts.get(member.url, "")))
+    return joined(participants), joined([panel.render_pool(agent.url, ""), *pools])
 
 
 def _manifest_order(stream: int) -> dict[str, int]:
@@ -136,24 +150,24 @@ def _manifest_order(stream: int) -> dict[str, int]:
     return {url.removeprefix("child:"): created for url, created in found.values_list("key", "created")}
 
 
-def _drafts(members: Mapping[str, Entity]) -> SafeString:
+def _drafts(members: Mapping[str, Entity]) -> dict[str, SafeString]:
+    """What each of the agents is writing, by its address."""
     by_stream = {each.stream_id: url for url, each in members.items()}
     recent = RowRecord.objects.filter(stream__in=by_stream, type="tool_call").order_by("-id")[:RECENT_CALLS]
     writing: dict[int, list[Row]] = defaultdict(list)
     for record in recent:
         if record.value.get("status") in panel.WRITING:
             writing[record.stream_id].append(row_of(record))
-    drawn = [
-        panel.draw_drafts(by_stream[stream], found, partial_text.raws(read, stream, found))
+    return {
+        by_stream[stream]: panel.render_drafts(
+            by_stream[stream], found, partial_text.raws(read, stream, found)
+        )
         for stream, found in writing.items()
-    ]
-    return mark_safe("".join(drawn))  # noqa: S308  rendered by templates
+    }
 
 
-def _parts(agent: Entity, number: int, status: panel.StatusHint | None) -> dict[str, SafeString]:
+def _parts(agent: Entity, number: int, status: panel.StatusHint | None, shared: int) -> dict[str, SafeString]:
     if status is None:
         return {}
     found = row(agent.stream_id, status.type, status.key)
-    value = found.value if found else {}
-    draws = {"topic": panel.draw_topic, "phase": panel.draw_phase, "ruling": panel.draw_ruling}
-    return {part: draw(dom_id(part, agent.url, number), status, value) for part, draw in draws.items()}
+    return panel.render_parts(agent.stream_id, number, status, found.value if found else {}, shared)

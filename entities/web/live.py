@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from entities.catalog import partial_text, timeline
 from entities.models import EntityType
@@ -17,6 +16,7 @@ from shared_state.api import CollectionSpec, Event, StreamInfo, collections, com
 from shared_state.html import tables
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
+from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, Text, view
 
 _LATEST = 10**15
@@ -26,7 +26,7 @@ _LAST = 10**16
 
 
 @view("timeline")
-def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """An agent's own page."""
     found: list[Change] = []
     for event in events:
@@ -36,7 +36,7 @@ def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             elif isinstance(change, timeline.Gone):
                 found.append(Drop(change.target))
             else:
-                html = render.draw(change, stream.path)
+                html = render.render(change, stream.path)
                 found.append(Put(change.id, change.parent, change.order, html, change.insert))
     return list(_in_blocks(stream, merged(found), events))
 
@@ -44,7 +44,7 @@ def draw_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
 def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
     """The same changes; but a piece of text that completes a block draws the whole text anew, as prose."""
     pieces = [event for event in events if event.type == "text_delta"]
-    keys = {dom_id("textraw", event.value["text_id"]): event.value["text_id"] for event in pieces}
+    keys = {dom_id("textraw", stream.id, event.value["text_id"]): event.value["text_id"] for event in pieces}
     finished = {e.key for e in events if e.type == "text" and e.value.get("status") == "completed"}
     for change in changes:
         drawn = None
@@ -68,7 +68,7 @@ def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Pu
         return None
     streaming = replace(timeline.of_row(row), value={**row.value, "status": "streaming"}, created=None)
     item = timeline.item(streaming, after)
-    return Put(item.id, "", "", render.draw(item, stream.path), insert=False) if item else None
+    return Put(item.id, "", "", render.render(item, stream.path), insert=False) if item else None
 
 
 def merged(changes: Iterable[Change]) -> Iterator[Change]:
@@ -94,7 +94,7 @@ def _follows(text: Text, before: Text) -> bool:
 
 
 @view("directory")
-def draw_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The list of an owner's agents, and every dot that shows one of them."""
     found: list[Change] = []
     for event in events:
@@ -107,10 +107,13 @@ def draw_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
         if event.operation == "insert":
             target = dom_id("agent", agent["url"])
             order = agent_order(agent, event.offset)
-            found.append(Put(target, container(agent), order, draw_agent(agent, order)))
+            found.append(Put(target, container(agent), order, render_agent(agent, order)))
+            if agent.get("parent"):
+                # It is no leaf any more, and not alone on its own page.
+                found += [Drop(dom_id(mark, agent["parent"])) for mark in ("leaf", "alone")]
         # The row is a shell that keeps the agents below it; only its line changes. It is always sent,
         # because other pages read the agent's status from it.
-        found.append(Put(dom_id("line", agent["url"]), "", "", draw_line(agent), insert=False))
+        found.append(Put(dom_id("line", agent["url"]), "", "", render_line(agent), insert=False))
     return found
 
 
@@ -131,18 +134,28 @@ def agent_order(agent: Mapping[str, Any], place: int) -> str:
     return f"{born:015d}_{place:016d}_{agent['url']}"
 
 
-def draw_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:
+def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:
     """The row of an agent, with those below it."""
-    context = {"agent": agent, "order": order, "kids": kids or ""}
-    return render_to_string("entities/agent_row.html", context)
+    context = {
+        "id": dom_id("agent", agent["url"]),
+        "kids_id": dom_id("kids", agent["url"]),
+        "leaf_id": dom_id("leaf", agent["url"]),
+        "agent": agent,
+        "order": order,
+        "line": render_line(agent),
+        "kids": kids or "",
+    }
+    return partial("entities/agents/row.html", context)
 
 
-def draw_line(agent: Mapping[str, Any]) -> SafeString:
+def render_line(agent: Mapping[str, Any]) -> SafeString:
     """The changing part of an agent's row."""
-    return render_to_string("entities/agent_line.html", {"agent": agent})
+    title = agent["title"] or agent["slug"]
+    context = {"id": dom_id("line", agent["url"]), "agent": agent, "title": title}
+    return partial("entities/agents/line.html", context)
 
 
-def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
+def render_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
     """Agents, as `pages.listed` gives them, as a tree; one whose parent is not there stands at the top."""
     by_parent: dict[str, list[Mapping[str, Any]]] = {}
     known = {agent["url"]: agent for agent in agents}
@@ -153,25 +166,33 @@ def draw_tree(agents: Iterable[Mapping[str, Any]]) -> SafeString:
     def level(parent: str) -> SafeString:
         found = [(agent_order(agent, agent["place"]), agent) for agent in by_parent.get(parent, ())]
         ordered = sorted(found, key=lambda each: each[0])
-        rows = [draw_agent(agent, order, level(agent["url"])) for order, agent in ordered]
-        return mark_safe("".join(rows))  # noqa: S308  rendered by templates
+        return joined(render_agent(agent, order, level(agent["url"])) for order, agent in ordered)
 
     return level("")
 
 
-def draw_found(agents: Iterable[Mapping[str, Any]]) -> SafeString:
+def render_found(agents: Iterable[Mapping[str, Any]]) -> SafeString:
     """Agents as a flat list, in the order given: the result of a search."""
-    rows = [draw_agent(agent, agent_order(agent, agent["place"])) for agent in agents]
-    return mark_safe("".join(rows))  # noqa: S308  rendered by templates
+    return joined(render_agent(agent, agent_order(agent, agent["place"])) for agent in agents)
 
 
 @view("events")
-def draw_events(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_events(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The raw log, newest first."""
     return [
-        Put(dom_id("event", event.offset), "events", event_order(event), draw_event(stream.path, event))
+        Put(event_id(event), events_id(stream.id), event_order(event), render_event(stream.path, event))
         for event in events
     ]
+
+
+def events_id(stream: int) -> str:
+    """The id of the list of a stream's events."""
+    return dom_id("events", stream)
+
+
+def event_id(event: Event) -> str:
+    """The id of an event in that list."""
+    return dom_id("event", event.stream, event.offset)
 
 
 def event_order(event: Event) -> str:
@@ -179,21 +200,21 @@ def event_order(event: Event) -> str:
     return f"{_LAST - event.offset:016d}"
 
 
-def draw_event(agent: str, event: Event) -> SafeString:
+def render_event(agent: str, event: Event) -> SafeString:
     """One event of the raw log."""
     context = {
         "agent": agent,
         "event": event,
         "order": event_order(event),
-        "id": dom_id("event", event.offset),
+        "id": event_id(event),
     }
-    return render_to_string("entities/event.html", context)
+    return partial("entities/events/event.html", context)
 
 
 @view("state")
-def draw_state(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_state(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The tables of an agent's own state."""
-    return tables.changes(state_specs(stream.path), events)
+    return tables.changes(stream.id, state_specs(stream.path), events)
 
 
 def state_specs(url: str) -> dict[str, CollectionSpec]:

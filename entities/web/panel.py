@@ -14,15 +14,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from entities.catalog.timeline import order_of
 from entities.models import EntityType
-from shared_state.api import CollectionSpec, Event, Json, Row, StreamInfo, collections, format_offset
+from shared_state.api import (
+    CollectionSpec,
+    Event,
+    Json,
+    Row,
+    StreamInfo,
+    StreamNotFound,
+    collections,
+    format_offset,
+    get_stream,
+)
+from shared_state.html.boards import card_id
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import render as render_markdown
+from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, Text, view
 
 WRITES = "write_"
@@ -74,8 +85,8 @@ def hints(type_name: str) -> list[tuple[Json, StatusHint | None]]:
     return [(hint, StatusHint.of(hint, specs)) for hint in views if hint.get("kind") == "board"]
 
 
-@view("stage")
-def draw_stage(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+@view("panel")
+def render_panel(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The host's status and children, and the drafts of whoever writes."""
     found: list[Change] = []
     for event in events:
@@ -86,7 +97,7 @@ def draw_stage(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
         elif event.type == "tool_call":
             found += _draft(stream, event)
         elif event.type == "tool_call_delta":
-            target = dom_id("draftraw", stream.path, event.value["tool_call_id"])
+            target = dom_id("draftraw", stream.id, event.value["tool_call_id"])
             found.append(Text(target, event.value["delta"], event.value.get("start", 0)))
     return found
 
@@ -94,62 +105,81 @@ def draw_stage(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
 def _status(stream: StreamInfo, event: Event) -> list[Change]:
     found: list[Change] = []
     value = {} if event.operation == "delete" else event.value
-    for number, (_, hint) in enumerate(hints(stream.path.split("/")[1])):
+    for number, (board, hint) in enumerate(hints(stream.path.split("/")[1])):
         if hint is None or (hint.type, hint.key) != (event.type, event.key):
             continue
-        for part, draw in (("topic", draw_topic), ("phase", draw_phase), ("ruling", draw_ruling)):
-            target = dom_id(part, stream.path, number)
-            found.append(Put(target, "", "", draw(target, hint, value), insert=False))
+        parts = render_parts(stream.id, number, hint, value, shared_number(board, stream.path))
+        found += [
+            Put(part_id(part, stream.id, number), "", "", html, insert=False) for part, html in parts.items()
+        ]
     return found
 
 
-def draw_topic(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+def part_id(part: str, host: int, number: int) -> str:
+    """The id of a part of the panel above a host's board with a number."""
+    return dom_id(part, host, number)
+
+
+def render_parts(
+    host: int, number: int, hint: StatusHint, value: Mapping[str, Any], shared: int
+) -> dict[str, SafeString]:
+    """What the host's status row says, by part. `shared`: the stream that the board shows."""
+    topic, phase, ruling = (part_id(part, host, number) for part in ("topic", "phase", "ruling"))
+    return {
+        "topic": _render_topic(topic, hint, value),
+        "phase": _render_phase(phase, hint, value),
+        "ruling": _render_ruling(ruling, hint, value, shared),
+    }
+
+
+def _render_topic(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
     """What it is about."""
-    return render_to_string("entities/board/topic.html", {"id": target, "topic": value.get(hint.topic) or ""})
+    return partial("entities/board/topic.html", {"id": target, "topic": value.get(hint.topic) or ""})
 
 
-def draw_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+def _render_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
     """The phases, with the present one marked."""
     now = str(value.get(hint.phase) or (hint.phases[0] if hint.phases else ""))
     at = hint.phases.index(now) if now in hint.phases else -1
     phases = [
-        {"name": name, "state": "now" if n == at else "past" if n < at else "to-come"}
+        {"name": name, "state": "now" if n == at else "past" if n < at else "to-come", "now": n == at}
         for n, name in enumerate(hint.phases)
     ]
     context = {"id": target, "phases": phases, "now": now, "over": at == len(hint.phases) - 1}
-    return render_to_string("entities/board/phase.html", context)
+    return partial("entities/board/phase.html", context)
 
 
-def draw_ruling(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+def _render_ruling(target: str, hint: StatusHint, value: Mapping[str, Any], shared: int) -> SafeString:
     """What came of it; the cards that it cites are links."""
     text = str(value.get(hint.ruling) or "")
-    html = mark_safe(cited(render_markdown(text))) if text else ""  # noqa: S308  sanitised, then only links added
+    html = cited(render_markdown(text), shared) if text else ""
     winner, cites = str(value.get(hint.winner) or ""), value.get(hint.cites)
     keys = [str(key) for key in cites] if isinstance(cites, list) else []
+    side = hint.sides.index(winner) + 1 if winner in hint.sides else 0
     context = {
         "id": target,
-        "ruling": html,
+        "ruling": mark_safe(html),  # noqa: S308  sanitised, then only links added
         "winner": winner,
-        "side": hint.sides.index(winner) + 1 if winner in hint.sides else 0,
-        "cites": [{"key": key, "id": dom_id("card", key)} for key in keys],
+        "winner_css": f"winner side-{side}" if side else "winner",
+        "cites": [{"key": key, "id": card_id(shared, key)} for key in keys],
     }
-    return render_to_string("entities/board/ruling.html", context)
+    return partial("entities/board/ruling.html", context)
 
 
-def cited(html: str) -> str:
-    """Sanitised HTML with `[a1]` and `[a1, a2]` as links to those cards; code is left alone.
+def cited(html: str, shared: int) -> str:
+    """Sanitised HTML with `[a1]` and `[a1, a2]` as links to those cards of a stream; code is left alone.
 
-    >>> cited("<p>See [a1].</p>")
-    '<p>See <a class="cite" href="#card-a1">a1</a>.</p>'
+    >>> cited("<p>See [a1].</p>", 7)
+    '<p>See <a class="cite" href="#card-7-a1">a1</a>.</p>'
     """
+
+    def links(found: re.Match[str]) -> str:
+        keys = [key.strip() for key in found[1].split(",")]
+        return " ".join(f'<a class="cite" href="#{card_id(shared, key)}">{escape(key)}</a>' for key in keys)
+
     parts = re.split(r"(<pre>.*?</pre>|<code.*?</code>|<a .*?</a>|<[^>]*>)", html, flags=re.DOTALL)
     # What was split at stands at odd places: tags, and whole elements that stay as they are.
-    return "".join(part if n % 2 else _CITED.sub(_links, part) for n, part in enumerate(parts))
-
-
-def _links(found: re.Match[str]) -> str:
-    keys = [key.strip() for key in found[1].split(",")]
-    return " ".join(f'<a class="cite" href="#{dom_id("card", key)}">{escape(key)}</a>' for key in keys)
+    return "".join(part if n % 2 else _CITED.sub(links, part) for n, part in enumerate(parts))
 
 
 def shared_id(hint: Mapping[str, Any], url: str) -> str:
@@ -157,10 +187,18 @@ def shared_id(hint: Mapping[str, Any], url: str) -> str:
     return str(hint.get("shared", "")).replace("{url}", url)
 
 
-def draw_feed(agent: str, shared: str = "", after: str = BEGINNING) -> SafeString:
-    """What makes the page follow the shared state; empty until that is made."""
-    context = {"id": dom_id("boardfeed", agent), "shared": shared, "after": after}
-    return render_to_string("entities/board/feed.html", context)
+def shared_number(hint: Mapping[str, Any], url: str) -> int:
+    """The number of that shared state's stream; 0, which is no stream's, while it is not made."""
+    try:
+        return get_stream(f"shared:{shared_id(hint, url)}").id
+    except StreamNotFound:
+        return 0
+
+
+def render_feed(host: int, shared: str = "", after: str = BEGINNING) -> SafeString:
+    """What makes the page of a host follow the shared state; empty until that is made."""
+    context = {"id": dom_id("boardfeed", host), "shared": shared, "after": after}
+    return partial("entities/board/feed.html", context)
 
 
 def _manifest(stream: StreamInfo, event: Event) -> list[Change]:
@@ -170,69 +208,105 @@ def _manifest(stream: StreamInfo, event: Event) -> list[Change]:
     if not made or event.operation == "delete":
         return []
     wanted = {shared_id(hint, stream.path) for hint, _ in hints(stream.path.split("/")[1])}
-    html = draw_feed(stream.path, made)
-    return [Put(dom_id("boardfeed", stream.path), "", "", html, insert=False)] if made in wanted else []
+    html = render_feed(stream.id, made)
+    return [Put(dom_id("boardfeed", stream.id), "", "", html, insert=False)] if made in wanted else []
 
 
 def _participant(stream: StreamInfo, event: Event) -> list[Change]:
-    target = dom_id("participant", event.value["url"])
+    url = str(event.value["url"])
+    target = participant_id(stream.id, url)
     if event.operation == "delete":
         return [Drop(target)]
     inserted = event.operation == "insert"
     order = order_of(event.offset if inserted else None)
-    html = draw_participant(event.value["url"], order)
-    return [Put(target, dom_id("participants", stream.path), order, html, inserted)]
+    html, pool = render_participant(stream.id, url, order), render_pool(url, order)
+    return [
+        Put(target, dom_id("participants", stream.id), order, html, inserted),
+        Put(pool_id(url), dom_id("pools", stream.id), order, pool, inserted),
+    ]
 
 
-def draw_participant(
-    url: str, order: str, *, status: str = "", title: str = "", after: str = BEGINNING
+def participant_id(host: int, url: str) -> str:
+    """The id of somebody who takes part on a host's board."""
+    return dom_id("participant", host, url)
+
+
+def pool_id(url: str) -> str:
+    """The id of the place in which what an agent writes waits until the script knows where it belongs.
+
+    It is made of the agent's address: the host, which announces the agent, knows no more of it.
+    """
+    return dom_id("drafts", url)
+
+
+def render_pool(url: str, order: str, drafts: SafeString | str = "") -> SafeString:
+    """The place for what an agent writes, with what it is writing now."""
+    return partial("entities/board/pool.html", {"id": pool_id(url), "order": order, "drafts": drafts})
+
+
+def render_participant(
+    host: int, url: str, order: str, *, status: str = "", title: str = "", after: str = BEGINNING
 ) -> SafeString:
     """One who takes part; the page follows its log from `after` on, to see it write."""
     context = {
-        "id": dom_id("participant", url),
+        "id": participant_id(host, url),
         "order": order,
         "url": url,
         "status": status,
         "title": title or url.removeprefix("/"),
         "after": after,
     }
-    return render_to_string("entities/board/participant.html", context)
+    return partial("entities/board/participant.html", context)
 
 
 def _draft(stream: StreamInfo, event: Event) -> list[Change]:
     if not str(event.value.get("tool_name", "")).startswith(WRITES):
         return []
-    target = dom_id("draft", stream.path, event.key)
+    target = dom_id("draft", stream.id, event.key)
     if event.operation == "delete" or event.value["status"] not in WRITING:
         return [Drop(target)]
     inserted = event.operation == "insert"
     if not inserted and event.value.get("args") is None:
         return []
     order = order_of(event.offset if inserted else None)
-    return [Put(target, "drafts", order, draw_draft(stream.path, event.key, event.value, order), inserted)]
+    html = render_draft(stream.id, stream.path, event.key, event.value, order)
+    return [Put(target, pool_id(stream.path), order, html, inserted)]
 
 
-def draw_draft(agent: str, key: str, value: Mapping[str, Any], order: str, raw: str = "") -> SafeString:
+def render_draft(
+    stream: int, agent: str, key: str, value: Mapping[str, Any], order: str, raw: str = ""
+) -> SafeString:
     """A card that is being written: the script reads its text out of the JSON, finished or not."""
     if value.get("args") is not None:
         raw = orjson.dumps(value["args"]).decode()
     context = {
-        "id": dom_id("draft", agent, key),
-        "raw_id": dom_id("draftraw", agent, key),
+        "id": dom_id("draft", stream, key),
+        "raw_id": dom_id("draftraw", stream, key),
+        "pool": pool_id(agent),
         "raw": raw,
         "agent": agent,
         "order": order,
         "collection": str(value["tool_name"]).removeprefix(WRITES),
         "tool": dom_id("tool", key),
     }
-    return render_to_string("entities/board/draft.html", context)
+    return partial("entities/board/draft.html", context)
 
 
-def draw_drafts(agent: str, rows: Iterable[Row], raws: Mapping[tuple[str, str], str]) -> SafeString:
+def render_drafts(agent: str, rows: Iterable[Row], raws: Mapping[tuple[str, str], str]) -> SafeString:
     """What an agent is writing now: its unfinished calls of writing tools."""
-    drawn = [
-        draw_draft(agent, row.key, row.value, order_of(row.created), raws.get(("tool_call", row.key), ""))
+    writing = (
+        row
         for row in rows
         if row.value.get("status") in WRITING and str(row.value.get("tool_name", "")).startswith(WRITES)
-    ]
-    return mark_safe("".join(drawn))  # noqa: S308  rendered by templates
+    )
+    return joined(
+        render_draft(
+            row.stream,
+            agent,
+            row.key,
+            row.value,
+            order_of(row.created),
+            raws.get(("tool_call", row.key), ""),
+        )
+        for row in writing
+    )

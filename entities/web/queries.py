@@ -176,8 +176,11 @@ def newest(stream: int, before: int | None = None, limit: int = WINDOW) -> Windo
 
 
 def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) -> tuple[list[Put], int | None]:
-    """Rows before an offset as changes to the page; up to the element `until` if a link points there."""
-    if until and (target := _row_of_element(agent.stream_id, until)) is not None:
+    """Rows before an offset as changes to the page; up to the item `until` if a link points there.
+
+    `until` is what follows the `#` of the link: kind and key of the item, whichever pane shows it.
+    """
+    if until and (target := _row_of_fragment(agent.stream_id, until)) is not None:
         between = RowRecord.objects.filter(
             stream=agent.stream_id, created__gte=target.created, created__lt=before, type__in=timeline.TYPES
         )
@@ -188,20 +191,23 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         raw = found.raws.get((each.type, each.key), "")
         item = timeline.item(timeline.of_row(each), raw)
         if item is not None:
-            puts.append(Put(item.id, item.parent, item.order, render.draw(item, agent.url)))
+            puts += [
+                Put(one.id, one.parent, one.order, render.render(one, agent.url))
+                for one in (*item.shells(), item)
+            ]
     return puts, found.before
 
 
-def _row_of_element(stream: int, element: str) -> Row | None:
+def _row_of_fragment(stream: int, fragment: str) -> Row | None:
     types = {kind: type for type, kind in timeline.KINDS.items()}
     try:
-        kind, key = parse_dom_id(element)
+        kind, key = parse_dom_id(fragment)
     except ValueError:
         return None
     return row(stream, types[kind], key) if kind in types else None
 
 
-def draw_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:
+def render_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:
     """The HTML of a window."""
     states = {each["url"]: each["status"] for each in known}
-    return render.draw_nodes(timeline.tree(found.rows, found.raws), agent.url, states)
+    return render.render_nodes(timeline.tree(found.rows, found.raws), agent.url, states)

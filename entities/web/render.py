@@ -1,4 +1,7 @@
-"""Timeline items as HTML: one template for each kind of item, used by the page and by the push."""
+"""Timeline items as HTML: one template for each kind of item, used by the page and by the push.
+
+What an item says, by which mark and in which colour, is decided here; its template only says where it stands.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,27 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.urls import reverse
+from django.utils.safestring import SafeString
 
+from entities.catalog import timeline
 from entities.catalog.timeline import Item, Node
+from entities.web.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
+from shared_state.html.partials import joined, partial
 from shared_state.templatetags.state import agent_url, principal_name
 
 LAZY_CHARACTERS = 4_000
 """Arguments and results that are longer are fetched when the reader opens the card."""
+ARGUMENT_CHARACTERS = 160
+"""How much of a call's main argument its card shows."""
 
 Statuses = Mapping[str, str]
 """Address of an agent → its status, where the page knows it; a push leaves it to the directory's feed."""
 
 
-def draw(
+def render(
     item: Item, agent: str, inside: Mapping[str, SafeString] | None = None, statuses: Statuses | None = None
 ) -> SafeString:
     """The HTML of one item of an agent's timeline."""
@@ -35,70 +43,33 @@ def draw(
     }
     if prepare := _PREPARED.get(item.template):
         context |= prepare(item, statuses or {})
-    return render_to_string(f"entities/items/{item.template}.html", context)
+    return partial(f"entities/timeline/items/{item.template}.html", context)
 
 
-def draw_nodes(nodes: Iterable[Node], agent: str, statuses: Statuses | None = None) -> SafeString:
+def render_nodes(nodes: Iterable[Node], agent: str, statuses: Statuses | None = None) -> SafeString:
     """The HTML of items with what lies in them."""
-    drawn = []
+    found = []
     for node in nodes:
-        inside = {name: draw_nodes(found, agent, statuses) for name, found in node.inside.items()}
-        drawn.append(draw(node.item, agent, inside, statuses))
-    return mark_safe("".join(drawn))  # noqa: S308  every part was rendered by a template
+        inside = {name: render_nodes(each, agent, statuses) for name, each in node.inside.items()}
+        found.append(render(node.item, agent, inside, statuses))
+    return joined(found)
 
 
-def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
-    sender = str(item.data.get("from", ""))
+def tool_body(stream: int, value: Mapping[str, Any], raw: str = "") -> dict[str, Any]:
+    """What the body of a tool card shows; the template gets the key of the call in `value`."""
     return {
-        "sender_kind": "agent" if sender.startswith("agent:") else "person",
-        "sender_url": agent_url(sender),
-        "is_text": isinstance(item.data.get("payload"), str),
+        "item": value,
+        "raw": raw,
+        "raw_id": dom_id("toolraw", stream, value["key"]),
+        "unfinished": value.get("args") is None,
+        "has_result": value.get("result") is not None,
     }
-
-
-def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
-    block = open_block(item.raw)
-    return {"whole": item.raw[: block.begin], "tail": item.raw[block.content :], "block": block}
-
-
-def _run(item: Item, statuses: Statuses) -> dict[str, Any]:
-    return {"foot_id": dom_id("runfoot", item.data["key"])}
-
-
-def _tool(item: Item, statuses: Statuses) -> dict[str, Any]:
-    return {"lazy": size(item.data) > LAZY_CHARACTERS and item.data.get("args") is not None}
 
 
 def size(tool_call: Mapping[str, Any]) -> int:
     """How many characters opening a tool card would show."""
     texts = (tool_call.get("result") or "", tool_call.get("error") or "")
     return sum(map(len, texts)) + len(orjson.dumps(tool_call.get("args"), default=str))
-
-
-def _child(item: Item, statuses: Statuses) -> dict[str, Any]:
-    url = str(item.data.get("url", ""))
-    return {"url": url, "title": url.removeprefix("/"), "status": statuses.get(url, "")}
-
-
-def _source(item: Item, statuses: Statuses) -> dict[str, Any]:
-    url = str(item.data.get("url", ""))
-    return {"url": url, "shared": url.removeprefix("shared:") if url.startswith("shared:") else ""}
-
-
-def _shared_state(item: Item, statuses: Statuses) -> dict[str, Any]:
-    return {"shared_id": str(item.data.get("id", ""))}
-
-
-def _wake(item: Item, statuses: Statuses) -> dict[str, Any]:
-    value = item.data
-    return {
-        "wake": {
-            "reason": wake_reason(value),
-            "details": bool(
-                value.get("changes") or value.get("finished_child") or value.get("other_children")
-            ),
-        }
-    }
 
 
 def wake_reason(value: Mapping[str, Any]) -> str:
@@ -122,11 +93,191 @@ def wake_reason(value: Mapping[str, Any]) -> str:
     return f"{value.get('reason', '')} from {name}".replace("_", " ").strip()
 
 
+# -- what the templates are given
+
+
+def _css(*names: str, **marks: bool) -> str:
+    """Classes: those that always apply, then those whose condition holds (`_` stands for a dash)."""
+    return " ".join([*names, *(name.replace("_", "-") for name, holds in marks.items() if holds)])
+
+
+def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
+    sender = str(item.data.get("from", ""))
+    kind = "agent" if sender.startswith("agent:") else "person"
+    is_text = isinstance(item.data.get("payload"), str)
+    cancelled = item.data.get("status") == "cancelled"
+    return {
+        "css": _css("message", f"message-{kind}", message_cancelled=cancelled),
+        "sender": principal_name(sender),
+        "sender_url": agent_url(sender),
+        "body": "json" if not is_text else "prose" if kind == "agent" else "plain",
+    }
+
+
+def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
+    block = open_block(item.raw)
+    return {
+        "streaming": item.data.get("status") == "streaming",
+        "whole": item.raw[: block.begin],
+        "tail": item.raw[block.content :],
+        "begin": block.content,
+        "in_code": block.language is not None,
+        "language": block.language,
+        "raw_id": dom_id("textraw", item.stream, item.data["key"]),
+    }
+
+
+def _reasoning(item: Item, statuses: Statuses) -> dict[str, Any]:
+    value = item.data
+    withheld = bool(value.get("encrypted") and not value.get("content"))
+    time, title = lasted(value), value.get("summary_title")
+    thought = f"Thought for {time}" if time else "Thought"
+    return {
+        "form": "streaming" if value.get("status") == "streaming" else "withheld" if withheld else "shown",
+        "thought": f"{thought}: {title}" if title and not withheld else thought,
+        "raw_id": dom_id("reasoningraw", item.stream, value["key"]),
+    }
+
+
+RUN_PARTS = ("items", "end", "total", "steps", "foot")
+"""What has an id of its own in a run."""
+
+
+def _run(item: Item, statuses: Statuses) -> dict[str, Any]:
+    key = item.data["key"]
+    ids = {f"{part}_id": dom_id(f"run{part}", item.stream, key) for part in RUN_PARTS}
+    return ids | {"foot": _foot(item.data)}
+
+
+def _run_steps(item: Item, statuses: Statuses) -> dict[str, Any]:
+    key = item.data["key"]
+    return {f"{part}_id": dom_id(f"run{part}", item.stream, key) for part in ("total", "steps")}
+
+
+def _run_foot(item: Item, statuses: Statuses) -> dict[str, Any]:
+    return {"foot_id": item.id, "foot": _foot(item.data)}
+
+
+def _foot(value: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run goes, or how it went: a mark, a word, and whether it was the offline model's."""
+    status, reason = str(value.get("status", "")), str(value.get("finish_reason") or "")
+    time, aborted = lasted(value), reason == "aborted"
+    if status == "started":
+        mark, words = "", "working"
+    elif status == "failed":
+        mark, words = ("■", "stopped") if aborted else ("✕", "failed")
+        words += f": {finish_word(reason)}" if reason and not aborted else ""
+        words += f" after {time}" if time else ""
+    else:
+        mark, words = "✓", f"done in {time}" if time else "done"
+        words += f" ({finish_word(reason)})" if reason not in ("", "end_turn") else ""
+    return {
+        "css": _css("run-foot", f"run-{status}", run_aborted=aborted),
+        "status": status,
+        "mark": mark,
+        "words": words,
+        "running": status == "started",
+        "since": value.get("started_at") or "",
+        "offline": value.get("provider") == "offline",
+    }
+
+
+def _step(item: Item, statuses: Statuses) -> dict[str, Any]:
+    value = item.data
+    if value.get("status") == "started":
+        facts = [("", "running")]
+    else:
+        cached, cost = value.get("cache_read_tokens"), value.get("cost_usd")
+        facts = [("", lasted(value)), ("tokens in", f"{tokens(tokens_in(value))} in")]
+        facts.append(("tokens out", f"{tokens(value.get('output_tokens'))} out"))
+        facts += [("", f"{tokens(cached)} from cache")] if cached else []
+        facts += [("", dollars(cost))] if cost else []
+        facts.append(("", finish_word(value.get("finish_reason"))))
+    return {"tokens_in": tokens_in(value), "facts": [{"title": title, "text": text} for title, text in facts]}
+
+
+def _tool(item: Item, statuses: Statuses) -> dict[str, Any]:
+    value = item.data
+    status, time = str(value.get("status", "")), lasted(value)
+    words = {"completed": time, "failed": f"failed, {time}" if time else "failed", "started": "writing"}
+    argument = timeline.main_argument(value.get("args"))
+    cut = argument if len(argument) <= ARGUMENT_CHARACTERS else f"{argument[:ARGUMENT_CHARACTERS]}…"
+    return tool_body(item.stream, value, item.raw) | {
+        "argument": cut,
+        "word": words.get(status, "running"),
+        "word_css": "dots" if status == "started" else "",
+        "running": status not in words,
+        "lazy": size(value) > LAZY_CHARACTERS and value.get("args") is not None,
+    }
+
+
+def _error(item: Item, statuses: Statuses) -> dict[str, Any]:
+    wanted = item.data.get("error_code") == "aborted"
+    return {"css": _css("error", error_wanted=wanted), "role": "status" if wanted else "alert"}
+
+
+def _signal(item: Item, statuses: Statuses) -> dict[str, Any]:
+    value = item.data
+    before, after = value.get("previous_state"), value.get("new_state")
+    outcome = value.get("outcome") or ("waiting" if value.get("status") == "unhandled" else "")
+    words = f"by {principal_name(value.get('sender'))}"
+    words += f": {value['reason']}" if value.get("reason") else ""
+    words += f" → {outcome}" if outcome else ""
+    words += f" ({before} → {after})" if before and after and before != after else ""
+    return {"word": signal_word(str(value.get("signal", ""))), "words": words}
+
+
+def _child(item: Item, statuses: Statuses) -> dict[str, Any]:
+    url = str(item.data.get("url", ""))
+    return {"url": url, "title": url.removeprefix("/"), "status": statuses.get(url, "")}
+
+
+def _source(item: Item, statuses: Statuses) -> dict[str, Any]:
+    url = str(item.data.get("url", ""))
+    if url.startswith("shared:"):
+        return _link_to_shared("observes", url.removeprefix("shared:"))
+    return {"word": "observes", "kind": "", "url": f"{url}/", "name": url}
+
+
+def _shared_state(item: Item, statuses: Statuses) -> dict[str, Any]:
+    return _link_to_shared("made", str(item.data.get("id", "")))
+
+
+def _link_to_shared(word: str, ident: str) -> dict[str, Any]:
+    return {"word": word, "kind": "shared state", "url": reverse("shared", args=[ident]), "name": ident}
+
+
+def _wake(item: Item, statuses: Statuses) -> dict[str, Any]:
+    value = item.data
+    changes, child, others = (
+        value.get(name) or () for name in ("changes", "finished_child", "other_children")
+    )
+    return {
+        "reason": wake_reason(value),
+        "details": bool(changes or child or others),
+        "child": child,
+        "changes": [
+            {**change, "words": f"by {principal_name(change['by'])}" if change.get("by") else ""}
+            for change in changes
+        ],
+        "others": [
+            {"url": each.get("url", ""), "words": f"{each.get('status', '')}{',' if n < len(others) else ''}"}
+            for n, each in enumerate(others, 1)
+        ],
+    }
+
+
 _PREPARED: dict[str, Callable[[Item, Statuses], dict[str, Any]]] = {
     "inbox": _message,
     "text": _text,
+    "reasoning": _reasoning,
     "run": _run,
+    "run_foot": _run_foot,
+    "run_steps": _run_steps,
+    "step": _step,
     "tool_call": _tool,
+    "error": _error,
+    "signal": _signal,
     "manifest_child": _child,
     "manifest_source": _source,
     "manifest_shared_state": _shared_state,

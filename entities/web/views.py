@@ -10,14 +10,18 @@ from typing import Any, Concatenate
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from entities import api
 from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.catalog.timeline import timeline_id
 from entities.models import Entity, EntityType
 from entities.web import live, queries
 from entities.web.board_page import board_page
 from entities.web.forms import ChatForm, NewAgentForm
+from entities.web.render import tool_body
 from shared_state.api import (
     Principal,
     count_rows,
@@ -31,7 +35,10 @@ from shared_state.api import (
     window,
 )
 from shared_state.html import tables
+from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined, partial
 from shared_state.models import Stream
+from shared_state.templatetags.state import agent_url, principal_name
 
 EVENTS_PAGE = 100
 STATE_ROWS = 500
@@ -73,11 +80,12 @@ def agents(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
     listing = queries.search(principal, words) if words else queries.families(principal, before)
-    tree = live.draw_found(listing.agents) if words else live.draw_tree(listing.agents)
+    tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
-    context = _list_frame(listing, form) | {"tree": tree, "words": words, "older": bool(before)}
+    context = _list_frame(listing, form) | {"tree": tree, "words": words}
+    context["tree_id"] = "agents-found" if words else "agents-older" if before else "agents-tree"
     partial = request.headers.get("HX-Target") == "agents-region"
-    return render(request, "entities/agents_region.html" if partial else "entities/agents.html", context)
+    return render(request, "entities/agents/region.html" if partial else "entities/agents/page.html", context)
 
 
 @login_required
@@ -105,8 +113,11 @@ def chat(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("agent", agent.type, agent.slug)
     listing = queries.families(principal)
-    context = _list_frame(listing, form) | {"tree": live.draw_tree(listing.agents)}
-    return render(request, "entities/agents.html", context, status=400)
+    context = _list_frame(listing, form) | {
+        "tree": live.render_tree(listing.agents),
+        "tree_id": "agents-tree",
+    }
+    return render(request, "entities/agents/page.html", context, status=400)
 
 
 @login_required
@@ -114,7 +125,7 @@ def chat(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """The types that a new agent can be of."""
     types = EntityType.objects.filter(hidden=False)
-    return render(request, "entities/new.html", {"types": types, "section": "agents"})
+    return render(request, "entities/new/types.html", {"types": types, "section": "agents"})
 
 
 @login_required
@@ -139,7 +150,7 @@ def new_of_type(request: HttpRequest, type: str) -> HttpResponse:
         else:
             return redirect("agent", agent.type, agent.slug)
     context = {"type": found, "form": form, "section": "agents"}
-    return render(request, "entities/new_of_type.html", context, status=400 if form.errors else 200)
+    return render(request, "entities/new/form.html", context, status=400 if form.errors else 200)
 
 
 # -- one agent
@@ -155,12 +166,15 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     found = queries.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
     context |= {
+        "region_id": dom_id("timelineregion", agent.stream_id),
+        "timeline_id": timeline_id(agent.stream_id),
+        "earlier_url": reverse("agent-earlier", args=[agent.type, agent.slug]),
         "window": found,
-        "timeline": queries.draw_window(agent, found, context["family"].agents),
+        "timeline": queries.render_window(agent, found, context["family"].agents),
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
-    return render(request, "entities/timeline.html", context, status=400 if problem else 200)
+    return render(request, "entities/timeline/page.html", context, status=400 if problem else 200)
 
 
 @require_safe
@@ -179,7 +193,8 @@ def tool(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRespo
     found = row(agent.stream_id, "tool_call", request.GET.get("key", ""))
     if found is None:
         raise Http404("There is no such tool call.")
-    return render(request, "entities/items/tool_body.html", {"item": found.value, "raw": ""})
+    body = tool_body(agent.stream_id, {**found.value, "key": found.key})
+    return render(request, "entities/timeline/items/tool_body.html", body)
 
 
 @require_safe
@@ -195,14 +210,18 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     )
     olds = tables.replaced(agent.stream_id, found)
     counts = count_rows(agent.stream_id)
-    shown = [tables.table_of(spec, found, olds, counts.get(spec.type, 0)) for spec in specs.values()]
+    shown = [
+        tables.table_of(agent.stream_id, spec, found, olds, counts.get(spec.type, 0))
+        for spec in specs.values()
+    ]
     builtin = [
         {"name": name, "type": type, "count": counts[type]}
         for name, type in COLLECTIONS.items()
         if counts.get(type)
     ]
     context = _frame(principal, agent, "state") | {"tables": shown, "builtin": builtin, "cursor": cursor}
-    return render(request, "entities/state.html", context)
+    context["region_id"] = dom_id("stateregion", agent.stream_id)
+    return render(request, "entities/state/page.html", context)
 
 
 @require_safe
@@ -215,20 +234,22 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
     wanted = request.GET.get("type", "")
     chosen = [wanted] if wanted in types else None if wanted == "all" else sorted(set(types) - LOG_ONLY)
     found = read_newest(agent.stream_id, _whole(request.GET.get("before")), EVENTS_PAGE + 1, chosen)
-    context = {
-        "agent": agent,
-        "events": [live.draw_event(agent.url, event) for event in found[:EVENTS_PAGE]],
-        "before": found[EVENTS_PAGE - 1].offset if len(found) > EVENTS_PAGE else None,
+    parts = [live.render_event(agent.url, event) for event in found[:EVENTS_PAGE]]
+    if len(found) > EVENTS_PAGE:
+        parts.append(_more_events(agent, wanted, found[EVENTS_PAGE - 1].offset))
+    if request.headers.get("HX-Target", "").startswith("eventsmore-"):
+        return HttpResponse(joined(parts))
+    context = _frame(principal, agent, "events") | {
+        "region_id": dom_id("eventsregion", agent.stream_id),
+        "events_id": live.events_id(agent.stream_id),
+        "events_url": reverse("agent-events", args=[agent.type, agent.slug]),
+        "events": joined(parts),
         "type": wanted,
-    }
-    if request.headers.get("HX-Target", "").startswith("events-more"):
-        return render(request, "entities/events_page.html", context)
-    context |= _frame(principal, agent, "events") | {
-        "types": types,
+        "options": _event_types(types, wanted),
         "cursor": cursor,
         "hidden": sorted(LOG_ONLY),
     }
-    return render(request, "entities/events.html", context)
+    return render(request, "entities/events/page.html", context)
 
 
 @require_safe
@@ -238,7 +259,7 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
     found = read(agent.stream_id, offset - 1, 1)
     if not found or found[0].offset != offset:
         raise Http404("There is no such event.")
-    return render(request, "entities/event_body.html", {"wire": found[0].wire()})
+    return render(request, "entities/events/body.html", {"wire": found[0].wire()})
 
 
 @require_safe
@@ -246,13 +267,28 @@ def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int
 def board(request: HttpRequest, principal: Principal, agent: Entity, number: int) -> HttpResponse:
     """A board that the agent's type declares."""
     context = _frame(principal, agent, f"board-{number}")
+    context["region_id"] = dom_id("boardregion", agent.stream_id, number)
     page = board_page(principal, agent, number, context["family"].agents)
     if page is None:
         raise Http404("This type of agent has no such board.")
-    return render(request, "entities/board.html", context | {"page": page})
+    return render(request, "entities/board/page.html", context | {"page": page})
 
 
 # -- parts
+
+
+def _more_events(agent: Entity, type: str, before: int) -> SafeString:
+    """The button that goes on from the oldest event of a page."""
+    target = dom_id("eventsmore", agent.stream_id, before)
+    return partial(
+        "entities/events/more.html", {"id": target, "agent": agent, "type": type, "before": before}
+    )
+
+
+def _event_types(types: list[str], wanted: str) -> list[dict[str, Any]]:
+    """What the raw log may be narrowed to."""
+    choices = [("", "all but deltas"), ("all", "all"), *((each, each) for each in types)]
+    return [{"value": value, "title": title, "chosen": value == wanted} for value, title in choices]
 
 
 def _send(request: HttpRequest, principal: Principal, agent: Entity) -> str:
@@ -277,22 +313,21 @@ def _list_frame(listing: queries.Listing, form: ChatForm) -> dict[str, Any]:
 def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     """What every page of an agent shows around its tab."""
     family = queries.family(principal, agent)
-    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
-    boards = [
-        {"number": n, "tab": f"board-{n}", "title": hint.get("title") or "Board"}
-        for n, hint in enumerate(_boards(views))
-    ]
     root = agent.stream.root_id or agent.stream_id
     shared = visible(principal, Stream.objects.filter(kind=Stream.Kind.SHARED, root=root)).order_by("id")
     me = next((each for each in family.agents if each["url"] == agent.url), None)
     return {
         "agent": agent,
+        "title": agent.title or agent.slug,
+        "owner": principal_name(agent.owner),
         "section": "agents",
         "me": me or {"url": agent.url, "status": agent.status},
-        "tab": tab,
-        "boards": boards,
+        "tabs": _tabs(agent, tab),
+        "facts": _facts(agent),
         "family": family,
-        "tree": live.draw_tree(family.agents),
+        "tree": live.render_tree(family.agents),
+        "alone": len(family.agents) < 2,
+        "alone_id": dom_id("alone", agent.url),
         "shared_ids": [path.removeprefix("shared:") for path in shared.values_list("path", flat=True)[:20]],
         "may_write": may(principal, "write", agent.stream),
         "may_signal": may(principal, "signal", agent.stream),
@@ -301,8 +336,29 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     }
 
 
-def _boards(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [hint for hint in views if hint.get("kind") == "board"]
+def _tabs(agent: Entity, shown: str) -> list[dict[str, Any]]:
+    """The views of an agent: its boards first."""
+    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
+    boards = [hint for hint in views if hint.get("kind") == "board"]
+    place = [agent.type, agent.slug]
+    found = [
+        (f"board-{n}", hint.get("title") or "Board", reverse("agent-board", args=[*place, n]))
+        for n, hint in enumerate(boards)
+    ]
+    found.append(("timeline", "Timeline", reverse("agent", args=place)))
+    found.append(("state", "State", reverse("agent-state", args=place)))
+    found.append(("events", "Events", reverse("agent-events", args=place)))
+    return [{"title": title, "url": url, "current": name == shown} for name, title, url in found]
+
+
+def _facts(agent: Entity) -> list[dict[str, str]]:
+    """What stands beside an agent about it, with a link where there is one."""
+    maker = agent.created_by
+    return [
+        {"name": "Type", "text": agent.type, "url": ""},
+        {"name": "Owner", "text": principal_name(agent.owner), "url": ""},
+        {"name": "Made by", "text": principal_name(maker), "url": agent_url(maker)},
+    ]
 
 
 def _new_key() -> str:

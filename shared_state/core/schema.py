@@ -6,11 +6,12 @@ class that it came from: the parent, its children and the page all see the same 
 
 from __future__ import annotations
 
+import builtins
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic
 
 import orjson
 from jsonschema import Draft202012Validator
@@ -19,6 +20,7 @@ from jsonschema.exceptions import best_match
 from pydantic import BaseModel
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from typing_extensions import TypeVar
 
 from shared_state.core.types import Json
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
@@ -32,8 +34,11 @@ _KEY_LENGTH = 255
 _RULES = {"type": "event type", "primary_key": "primary key", "json_schema": "schema of its rows"}
 
 
+M = TypeVar("M", bound=BaseModel, default=Any)
+
+
 @dataclass(frozen=True)
-class Collection:
+class Collection(Generic[M]):
     """What a type or a shared state declares: rows by primary key.
 
     `model` gives the rows' fields; without one rows are untyped JSON objects. `type` is the event type in the
@@ -41,7 +46,7 @@ class Collection:
     do if the collection is `externally_writable`. `view` is a hint how to draw it.
     """
 
-    model: type[BaseModel] | None = None
+    model: builtins.type[M] | None = None
     type: str | None = None
     primary_key: str = "key"
     externally_writable: bool = False
@@ -135,7 +140,7 @@ class CollectionSpec:
 class SharedStateSchema(Mapping[str, CollectionSpec]):
     """The collections of a shared state, by name. Agreement is judged by types, keys and JSON Schemas."""
 
-    def __init__(self, **collections: Collection | CollectionSpec) -> None:
+    def __init__(self, **collections: Collection[Any] | CollectionSpec) -> None:
         self._specs = {
             name: found.spec(name, "shared:") if isinstance(found, Collection) else found
             for name, found in collections.items()

@@ -1,4 +1,4 @@
-"""A collection as a board: columns side by side, one row for each round; drawn from a view hint.
+"""A collection as a board: columns side by side, one row for each round; rendered from a view hint.
 
 The hint is stored with the collection (`Collection(..., view={...})`):
 
@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
 from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, view
-
-ROWS = "board-rows"
-"""The id of the element that the rows lie in."""
 
 CHIP_CHARACTERS = 40
 """Other short fields of a card are shown as chips; longer ones only in the table."""
@@ -29,13 +26,19 @@ CHIP_CHARACTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Which field is the column, which the row, which the text."""
+    """Which field is the column, which the row, which the text; `path` is the stream's, there or to come."""
 
+    path: str
     spec: CollectionSpec
     columns: str
     column_values: tuple[str, ...]
     rows: str
     text: str
+
+    @property
+    def rows_id(self) -> str:
+        """The id of the element that the rows lie in. It names the path: the stream may be still to come."""
+        return dom_id("boardrows", self.path)
 
     @property
     def headings(self) -> list[dict[str, Any]]:
@@ -47,6 +50,7 @@ class Board:
 class Card:
     """A row on a board, or what an event made of it."""
 
+    stream: int
     key: str
     value: Json
     origin: Origin
@@ -54,13 +58,14 @@ class Card:
     created: int | None
 
 
-def board_of(spec: CollectionSpec) -> Board | None:
-    """The board that a collection is to be drawn as, or `None`."""
+def board_of(path: str, spec: CollectionSpec) -> Board | None:
+    """The board that a collection of a stream is to be shown as, or `None`."""
     hint = spec.view
     values = hint.get("column_values") or ()
     if hint.get("kind") != "board" or not hint.get("columns") or not values:
         return None
     return Board(
+        path,
         spec,
         str(hint["columns"]),
         tuple(str(value) for value in values),
@@ -69,31 +74,39 @@ def board_of(spec: CollectionSpec) -> Board | None:
     )
 
 
-def boards(schema: Mapping[str, Any]) -> list[Board]:
-    """The boards of a stored schema."""
-    found = (board_of(spec) for spec in api.collections(schema).values())
+def boards(stream: StreamInfo) -> list[Board]:
+    """The boards of a stream, by its stored schema."""
+    found = (board_of(stream.path, spec) for spec in api.collections(stream.schema).values())
     return [board for board in found if board is not None]
 
 
 @view("board")
-def draw_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The boards of a shared state."""
-    by_type = {board.spec.type: board for board in boards(stream.schema)}
+    by_type = {board.spec.type: board for board in boards(stream)}
     found: list[Change] = []
     for event in events:
         board = by_type.get(event.type)
         if board is None:
             continue
         if event.operation == "delete":
-            found.append(Drop(dom_id("card", event.key)))
+            found.append(Drop(card_id(stream.id, event.key)))
             continue
         inserted = event.operation == "insert"
-        card = Card(event.key, event.value, event.origin, event.timestamp, event.offset if inserted else None)
+        card = Card(
+            stream.id,
+            event.key,
+            event.value,
+            event.origin,
+            event.timestamp,
+            event.offset if inserted else None,
+        )
         row, column = place(board, card)
-        if inserted:
-            found.append(Put(dom_id("boardrow", row), ROWS, row_order(row), draw_row(board, row, {})))
-        html = draw_card(board, card)
-        found.append(Put(dom_id("card", card.key), cell_id(row, column), card_order(card), html, inserted))
+        if inserted and column in board.column_values:
+            target = dom_id("boardrow", stream.id, row)
+            found.append(Put(target, board.rows_id, row_order(row), render_row(board, stream.id, row, {})))
+        parent, order = cell_id(stream.id, row, column), card_order(card)
+        found.append(Put(card_id(stream.id, card.key), parent, order, render_card(board, card), inserted))
     return found
 
 
@@ -103,9 +116,14 @@ def place(board: Board, card: Card) -> tuple[str, str]:
     return "" if row is None else str(row), str(card.value.get(board.columns))
 
 
-def cell_id(row: str, column: str) -> str:
+def card_id(stream: int, key: str) -> str:
+    """The id of a card. What cites it links to it."""
+    return dom_id("card", stream, key)
+
+
+def cell_id(stream: int, row: str, column: str) -> str:
     """The id of a place on the board."""
-    return dom_id("cell", row, column)
+    return dom_id("cell", stream, row, column)
 
 
 def row_order(row: str) -> str:
@@ -118,7 +136,7 @@ def card_order(card: Card) -> str:
     return f"{card.created:016d}" if card.created is not None else ""
 
 
-def draw_card(board: Board, card: Card) -> SafeString:
+def render_card(board: Board, card: Card) -> SafeString:
     """One card."""
     used = {board.columns, board.rows, board.text, board.spec.primary_key}
     chips = [
@@ -127,7 +145,7 @@ def draw_card(board: Board, card: Card) -> SafeString:
         if name not in used and isinstance(value, str | int | float) and len(str(value)) <= CHIP_CHARACTERS
     ]
     context = {
-        "id": dom_id("card", card.key),
+        "id": card_id(card.stream, card.key),
         "order": card_order(card),
         "card": card,
         "chips": chips,
@@ -135,7 +153,7 @@ def draw_card(board: Board, card: Card) -> SafeString:
         "text": str(card.value.get(board.text) or ""),
         "number": column_number(board, str(card.value.get(board.columns))),
     }
-    return render_to_string("shared_state/card.html", context)
+    return partial("shared_state/board/card.html", context)
 
 
 def column_number(board: Board, column: str) -> int:
@@ -143,30 +161,27 @@ def column_number(board: Board, column: str) -> int:
     return board.column_values.index(column) + 1 if column in board.column_values else 0
 
 
-def draw_row(board: Board, row: str, cells: Mapping[str, SafeString]) -> SafeString:
+def render_row(board: Board, stream: int, row: str, cells: Mapping[str, SafeString]) -> SafeString:
     """A row of the board with what lies in its cells, by column."""
-    drawn = [
-        {"id": cell_id(row, name), "number": number, "name": name, "cards": cells.get(name, "")}
+    shown = [
+        {"id": cell_id(stream, row, name), "number": number, "name": name, "cards": cells.get(name, "")}
         for number, name in enumerate(board.column_values, 1)
     ]
     label = f"{board.rows.replace('_', ' ').capitalize()} {row}" if row else ""
-    context = {"id": dom_id("boardrow", row), "order": row_order(row), "label": label, "cells": drawn}
-    return render_to_string("shared_state/board_row.html", context)
+    target = dom_id("boardrow", stream, row)
+    context = {"id": target, "order": row_order(row), "label": label, "cells": shown}
+    return partial("shared_state/board/row.html", context)
 
 
-def draw_rows(board: Board, rows: Iterable[Row]) -> SafeString:
+def render_rows(board: Board, stream: int, rows: Iterable[Row]) -> SafeString:
     """Everything that lies on a board."""
-    cards = [Card(row.key, row.value, row.origin, row.updated_at, row.created) for row in rows]
+    cards = [Card(stream, row.key, row.value, row.origin, row.updated_at, row.created) for row in rows]
     by_row: dict[str, dict[str, list[SafeString]]] = {}
     for card in sorted(cards, key=card_order):
         row, column = place(board, card)
-        by_row.setdefault(row, {}).setdefault(column, []).append(draw_card(board, card))
-    drawn = [
-        draw_row(board, row, {column: _joined(found) for column, found in by_row[row].items()})
+        if column in board.column_values:
+            by_row.setdefault(row, {}).setdefault(column, []).append(render_card(board, card))
+    return joined(
+        render_row(board, stream, row, {column: joined(found) for column, found in by_row[row].items()})
         for row in sorted(by_row, key=row_order)
-    ]
-    return _joined(drawn)
-
-
-def _joined(parts: Iterable[SafeString]) -> SafeString:
-    return mark_safe("".join(parts))  # noqa: S308  rendered by templates
+    )

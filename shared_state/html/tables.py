@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+import orjson
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
 from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, view
 from shared_state.models import EventRecord
 
@@ -24,17 +26,26 @@ class Cell:
     """One field of a row; `was` is what it held before the row's last change, if that changed it."""
 
     column: str
-    value: Any
-    present: bool
+    shown: SafeString
+    was: SafeString
     changed: bool
-    was: Any
-    was_present: bool
     number: bool
+
+    @property
+    def css(self) -> str:
+        """The classes of the cell."""
+        marks = (("number", self.number), ("changed", self.changed))
+        return " ".join(["cell", *(name for name, has in marks if has)])
+
+    @property
+    def focus(self) -> SafeString:
+        """What lets the keyboard reach a cell that has something to tell."""
+        return SafeString('tabindex="0"' if self.changed else "")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A row, or what an event made of it: what drawing needs. `old` is the value before its last change."""
+    """A row, or what an event made of it: what rendering needs. `old` is the value before its last change."""
 
     key: str
     value: Json
@@ -45,20 +56,20 @@ class State:
 
 
 @view("table")
-def draw_table(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+def render_table(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The tables of a shared state."""
-    return changes(api.collections(stream.schema), events)
+    return changes(stream.id, api.collections(stream.schema), events)
 
 
-def changes(specs: Mapping[str, CollectionSpec], events: Sequence[Event]) -> list[Change]:
-    """What events change in the tables of some collections."""
+def changes(stream: int, specs: Mapping[str, CollectionSpec], events: Sequence[Event]) -> list[Change]:
+    """What events change in the tables of some collections of a stream."""
     by_type = {spec.type: spec for spec in specs.values()}
     found: list[Change] = []
     for event in events:
         spec = by_type.get(event.type)
         if spec is None:
             continue
-        target = row_id(spec, event.key)
+        target = row_id(stream, spec, event.key)
         if event.operation == "delete":
             found.append(Drop(target))
             continue
@@ -71,19 +82,19 @@ def changes(specs: Mapping[str, CollectionSpec], events: Sequence[Event]) -> lis
             event.timestamp,
             event.offset if inserted else None,
         )
-        html = draw_row(spec, state)
-        found.append(Put(target, body_id(spec), order_of(state), html, inserted))
+        html = render_row(stream, spec, state)
+        found.append(Put(target, body_id(stream, spec), order_of(state), html, inserted))
     return found
 
 
-def row_id(spec: CollectionSpec, key: str) -> str:
+def row_id(stream: int, spec: CollectionSpec, key: str) -> str:
     """The id of a row."""
-    return dom_id("row", spec.type, key)
+    return dom_id("row", stream, spec.type, key)
 
 
-def body_id(spec: CollectionSpec) -> str:
+def body_id(stream: int, spec: CollectionSpec) -> str:
     """The id of a table's body."""
-    return dom_id("rows", spec.type)
+    return dom_id("rows", stream, spec.type)
 
 
 def order_of(state: State) -> str:
@@ -99,19 +110,19 @@ def columns(spec: CollectionSpec) -> list[str]:
     return [spec.primary_key, *(name for name in properties if name != spec.primary_key)]
 
 
-def draw_row(spec: CollectionSpec, state: State) -> SafeString:
+def render_row(stream: int, spec: CollectionSpec, state: State) -> SafeString:
     """One row."""
     names = columns(spec)
     fields = names or [name for name in {**(state.old or {}), **state.value} if name != spec.primary_key]
     context = {
-        "id": row_id(spec, state.key),
+        "id": row_id(stream, spec, state.key),
         "key": state.key,
         "order": order_of(state),
         "state": state,
-        "cells": [_cell(name, state) for name in fields],
+        "cells": [_cell(name, state, typed=bool(names)) for name in fields],
         "typed": bool(names),
     }
-    return render_to_string("shared_state/row.html", context)
+    return partial("shared_state/table/row.html", context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +130,40 @@ class Table:
     """A collection on a page."""
 
     spec: CollectionSpec
+    title_id: str
     body_id: str
-    columns: list[str]
-    numbers: set[str]
+    headings: list[dict[str, str]]
     rows: SafeString
     count: int
 
+    @property
+    def width(self) -> int:
+        """How many columns are drawn: those of the collection, and who changed a row."""
+        return len(self.headings) + 1
 
-def table_of(spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int) -> Table:
-    """A collection with those of the rows that are its own. `count`: how many it has in all."""
+
+def table_of(
+    stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int
+) -> Table:
+    """A collection of a stream with those of the rows that are its own. `count`: how many it has in all."""
     own = [row for row in rows if row.type == spec.type]
     names = columns(spec) or ["key", "value"]
     rules = (spec.json_schema or {}).get("properties", {})
     numbers = {name for name, rule in rules.items() if rule.get("type") in ("integer", "number")}
-    return Table(spec, body_id(spec), names, numbers, draw_rows(spec, own, olds), count)
+    headings = [{"name": name, "css": "number" if name in numbers else ""} for name in names]
+    shown = render_rows(stream, spec, own, olds)
+    return Table(spec, dom_id("title", stream, spec.type), body_id(stream, spec), headings, shown, count)
 
 
-def draw_rows(spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json]) -> SafeString:
+def render_rows(
+    stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json]
+) -> SafeString:
     """Rows of a collection. `olds`: what an update replaced, by the offset of the update."""
     states = [
         State(row.key, row.value, olds.get(row.version), row.origin, row.updated_at, row.created)
         for row in rows
     ]
-    return mark_safe("".join(draw_row(spec, state) for state in states))  # noqa: S308  rendered by a template
+    return joined(render_row(stream, spec, state) for state in states)
 
 
 def replaced(stream: int, rows: Iterable[Row]) -> dict[int, Json]:
@@ -153,16 +175,19 @@ def replaced(stream: int, rows: Iterable[Row]) -> dict[int, Json]:
     return {offset: old for offset, old in found.values_list("offset", "old") if old is not None}
 
 
-def _cell(name: str, state: State) -> Cell:
+def _cell(name: str, state: State, *, typed: bool) -> Cell:
     value = state.value.get(name, _ABSENT)
     was = state.old.get(name, _ABSENT) if state.old is not None else value
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(
-        name,
-        None if value is _ABSENT else value,
-        value is not _ABSENT,
-        was != value,
-        None if was is _ABSENT else was,
-        was is not _ABSENT,
-        number,
-    )
+    # Only what stands in a column of its own is aligned with its like.
+    number = typed and isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(name, _shown(value), _shown(was), was != value, number)
+
+
+def _shown(value: Any) -> SafeString:
+    """A value as a cell shows it: what is a word of ours, not the row's own, is told apart."""
+    if value is _ABSENT or value is None:
+        return format_html('<span class="faint">{}</span>', "–" if value is _ABSENT else "none")
+    if isinstance(value, bool):
+        return SafeString("yes" if value else "no")
+    text = value if isinstance(value, str) else str(orjson.dumps(value, default=str), "utf-8")
+    return format_html('<span class="value">{}</span>', text)

@@ -10,11 +10,13 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Count, F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from shared_state import api
 from shared_state.api import Principal, StreamInfo
 from shared_state.html import boards, tables
+from shared_state.html.dom import dom_id
 from shared_state.live.session import Put
 from shared_state.models import EventRecord, RowRecord, Stream
 
@@ -35,7 +37,7 @@ def shared_list(request: HttpRequest) -> HttpResponse:
         "section": "shared",
         "further": skipped + STREAMS_PAGE if len(found) > STREAMS_PAGE else None,
     }
-    return render(request, "shared_state/list.html", context)
+    return render(request, "shared_state/list/page.html", context)
 
 
 def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[str, Any]]:
@@ -70,21 +72,32 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
     stream = _stream(principal, id)
     if request.GET.get("part") == "earlier":
         return _earlier(request, stream)
-    drawable = boards.boards(stream.schema)
+    shown = boards.boards(stream)
     context: dict[str, Any] = {
         "id": id,
         "stream": stream,
         "section": "shared",
-        "boards": drawable,
+        "boards": shown,
         "family": _family(principal, stream),
         "cursor": api.format_offset(stream.head),
-        "tab": "board" if drawable and request.GET.get("view") == "board" else "table",
     }
-    if context["tab"] == "board":
-        board = drawable[0]
-        context |= {"board": board, "rows": boards.draw_rows(board, api.rows(stream.id, board.spec.type))}
-        return render(request, "shared_state/board_page.html", context)
-    return render(request, "shared_state/stream.html", context | _tables(stream))
+    if shown and request.GET.get("view") == "board":
+        board, rows = shown[0], api.rows(stream.id, shown[0].spec.type)
+        context |= _tabs(id, "board") | {"region_id": dom_id("boardregion", stream.id)}
+        context |= {"board": board, "rows": boards.render_rows(board, stream.id, rows)}
+        return render(request, "shared_state/board/page.html", context)
+    context |= _tabs(id, "tables") | {"region_id": dom_id("tablesregion", stream.id)}
+    return render(request, "shared_state/table/page.html", context | _tables(stream))
+
+
+def _tabs(id: str, shown: str) -> dict[str, Any]:
+    address = reverse("shared", args=[id])
+    return {
+        "tables_url": address,
+        "board_url": f"{address}?view=board",
+        "on_tables": shown == "tables",
+        "on_board": shown == "board",
+    }
 
 
 def _family(principal: Principal, stream: StreamInfo) -> str:
@@ -100,7 +113,9 @@ def _tables(stream: StreamInfo) -> dict[str, Any]:
     rows = api.window(stream.id, limit=ROWS_PAGE, types=[spec.type for spec in specs.values()])
     olds, counts = tables.replaced(stream.id, rows), api.count_rows(stream.id)
     return {
-        "tables": [tables.table_of(spec, rows, olds, counts.get(spec.type, 0)) for spec in specs.values()],
+        "tables": [
+            tables.table_of(stream.id, spec, rows, olds, counts.get(spec.type, 0)) for spec in specs.values()
+        ],
         "before": rows[0].created if len(rows) == ROWS_PAGE else None,
     }
 
@@ -123,10 +138,10 @@ def _puts(stream: StreamInfo, specs: dict[str, Any], rows: Sequence[api.Row]) ->
     olds = tables.replaced(stream.id, rows)
     return [
         Put(
-            tables.row_id(specs[row.type], row.key),
-            tables.body_id(specs[row.type]),
+            tables.row_id(stream.id, specs[row.type], row.key),
+            tables.body_id(stream.id, specs[row.type]),
             f"{row.created:016d}",
-            tables.draw_rows(specs[row.type], [row], olds),
+            tables.render_rows(stream.id, specs[row.type], [row], olds),
         )
         for row in rows
     ]

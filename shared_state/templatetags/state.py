@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
+from shared_state.api import Origin
 from shared_state.html import markdown as markdown_renderer
 from shared_state.html.dom import dom_id as make_dom_id
 
@@ -39,12 +40,6 @@ def pretty_json(value: Any) -> str:
         except orjson.JSONDecodeError:
             return str(value)
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
-
-
-@register.filter
-def compact_json(value: Any) -> str:
-    """A value in one line: a text as it is, everything else as JSON."""
-    return value if isinstance(value, str) else str(orjson.dumps(value, default=str), "utf-8")
 
 
 @register.simple_tag
@@ -82,6 +77,16 @@ def agent_url(text: str | None) -> str:
     """The address of the page of an agent that is a principal; empty for anybody else."""
     kind, _, name = (text or "").partition(":")
     return f"{name}/" if kind == "agent" and name.startswith("/") else ""
+
+
+@register.filter
+def cause(origin: Origin) -> str:
+    """Out of what something was written: `run 3.0, tool call 3.0-s1-c0`."""
+    parts = [
+        f"run {origin.run}" if origin.run else "",
+        f"tool call {origin.tool_call}" if origin.tool_call else "",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 @register.simple_tag

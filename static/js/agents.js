@@ -43,7 +43,7 @@ function show(element, { status, lease }) {
 
 function name(element, { title }) {
   if (title && element.textContent !== title) element.textContent = title;
-  if (title && element.matches("h1 [data-agent-title]")) document.title = `${title} · Agents Site`;
+  if (title && element.matches("h1 [data-agent-title]")) document.title = `${title} · ${document.body.dataset.site}`;
 }
 
 // What a new part of the page shows of agents that are known already.

@@ -74,7 +74,7 @@ function relieve(card) {
   const author = card.querySelector(".card-foot a")?.getAttribute("href") || "";
   const drafts = [...document.querySelectorAll(".board .draft")].filter((draft) => author.startsWith(`${draft.dataset.agentUrl}/`));
   for (const draft of drafts) {
-    if (draft.id) document.getElementById("drafts").append(draft);
+    if (draft.id) document.getElementById(draft.dataset.pool)?.append(draft);
     else draft.remove();
   }
   return drafts.length > 0;

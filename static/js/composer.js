@@ -18,7 +18,8 @@ let url = "";
 let outbox = [];
 
 const keep = () => remember(`outbox:${url}`, outbox.length ? outbox : null);
-const element = (entry) => document.getElementById(`msg-${entry.key}`);
+const idOf = ({ key }) => `msg-${form.dataset.stream}-${key}`; // the id that the log's message will have
+const element = (entry) => document.getElementById(idOf(entry));
 
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -48,10 +49,10 @@ function submitted(event) {
 }
 
 function draw(entry) {
-  const timeline = document.getElementById("timeline");
+  const timeline = document.querySelector(`[data-timeline][data-stream="${form.dataset.stream}"]`);
   if (!timeline || element(entry)) return;
-  const message = document.getElementById("pending-message").content.firstElementChild.cloneNode(true);
-  message.id = `msg-${entry.key}`;
+  const message = document.querySelector("[data-pending-message]").content.firstElementChild.cloneNode(true);
+  message.id = idOf(entry);
   message.dataset.order = LAST;
   message.dataset.pending = entry.key;
   message.querySelector(".message-body").textContent = entry.text;
@@ -108,12 +109,12 @@ function clicked(event) {
 // The log has it: the real message has replaced the pending one.
 function arrived(message) {
   if (!message.id?.startsWith("msg-")) return;
-  const entry = outbox.find((each) => `msg-${each.key}` === message.id);
+  const entry = outbox.find((each) => idOf(each) === message.id);
   if (entry) sent(entry);
 }
 
 function restore() {
-  outbox = recall(`outbox:${url}`, []).filter((entry) => !document.getElementById(`msg-${entry.key}`));
+  outbox = recall(`outbox:${url}`, []).filter((entry) => !element(entry));
   keep();
   outbox.forEach(draw);
   // They go out when the socket is open; that is a moment from now.

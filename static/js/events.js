@@ -20,7 +20,7 @@ function forget(list, oldest, last) {
   oldest.remove();
   const button = list.querySelector("[hx-get*='before=']");
   if (!button) return;
-  const offset = last.id.replace("event-", "");
+  const offset = last.dataset.offset;
   button.setAttribute("hx-get", button.getAttribute("hx-get").replace(/before=\d+/, `before=${offset}`));
   window.htmx?.process(button);
 }

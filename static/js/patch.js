@@ -1,8 +1,9 @@
 // Apply changes to the page: put an element, append text, drop an element.
 //
 // The order of children is decided by their data-order, never by the order of arrival. An element with
-// data-keep is a shell: once there it is not replaced, because others lie in it. One with data-blocks grows at
-// its end: what stands at its beginning and is still the same stays in place, with the reader's focus and selection.
+// data-keep is a shell: once there it is not replaced, because others lie in it; one with data-drop-empty goes
+// when the last of them does. One with data-blocks grows at its end: what stands at its beginning and is still the
+// same stays in place, with the reader's focus and selection.
 
 export const hooks = { before: [], put: [], text: [], drop: [], after: [], gap: [] };
 
@@ -93,7 +94,9 @@ function drop(target) {
   const element = document.getElementById(target);
   if (!element) return;
   for (const hook of hooks.drop) hook(element);
+  const shell = element.parentElement.closest("[data-drop-empty]");
   element.remove();
+  if (shell && !shell.querySelector("[data-order]")) shell.remove();
 }
 
 // What the reader opened stays open, what the reader closed stays closed.

@@ -41,7 +41,7 @@ function before(context) {
 function findAnchor() {
   const box = timeline().getBoundingClientRect();
   for (let y = Math.max(box.top + 2, 60); y < innerHeight; y += 24) {
-    const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("#timeline [data-order][id]");
+    const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("[data-timeline] [data-order][id]");
     if (found && !found.matches(".run")) return { id: found.id, top: found.getBoundingClientRect().top };
   }
   return null;
@@ -59,7 +59,7 @@ function after(context) {
 
 function arrived(element, { placed, inserted, context }) {
   if (!concerns(context) || !placed) return;
-  if (inserted && !context.earlier && !sticking && !element.matches(".step")) unseen += 1;
+  if (inserted && !context.earlier && !sticking && !element.matches(".step, .run-steps")) unseen += 1;
   const run = element.closest(".run");
   if (run) total(run);
   if (!context.earlier && element.matches("[data-finished]")) announce(element.textContent);
@@ -83,6 +83,8 @@ function showLatest() {
 const short = (count) => (count < 1000 ? String(count) : count < 999500 ? `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`);
 
 function total(run) {
+  const label = run.querySelector("[data-total]");
+  if (!label) return;
   const steps = [...run.querySelectorAll("[data-step]")];
   const sum = (name) => steps.reduce((all, step) => all + Number(step.dataset[name] || 0), 0);
   const cost = sum("cost");
@@ -90,7 +92,7 @@ function total(run) {
   const parts = [`${steps.length} step${steps.length === 1 ? "" : "s"}`];
   if (sum("in") || sum("out")) parts.push(`${short(sum("in"))} in`, `${short(sum("out"))} out`);
   if (cost > 0) parts.push(`$${cost.toFixed(cost < 0.1 && cost ? 4 : 2)}`);
-  run.querySelector("[data-total]").textContent = [...parts, ...models].join(" · ");
+  label.textContent = [...parts, ...models].join(" · ");
 }
 
 // -- earlier rows
@@ -125,9 +127,11 @@ async function load(button, until) {
 // -- links to one item
 
 async function toTarget() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  if (!id || !timeline()) return false;
-  if (!document.getElementById(id) && /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/.test(id)) await earlier(id);
+  const fragment = decodeURIComponent(location.hash.slice(1));
+  if (!fragment || !timeline()) return false;
+  // A link says which item (`tool-3.0-s1-c0`); its element says in which stream too (`tool-17-3.0-s1-c0`).
+  const id = fragment.replace("-", `-${timeline().dataset.stream}-`);
+  if (!document.getElementById(id) && /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/.test(fragment)) await earlier(fragment);
   const element = document.getElementById(id);
   if (!element) return false;
   if (element.matches("details")) element.open = true;

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from entities.offline.debate import Side, argue, rule
+from entities.offline.debate import argue, rule
 from entities.offline.debate_topic import parse_topic
+from entities.types.script import Side
 
 TOPICS = [
     "should cities ban private cars?",

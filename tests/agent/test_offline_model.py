@@ -8,12 +8,14 @@ import pytest
 
 from entities.agent.messages import Message, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelRefused, StepDone
-from entities.offline.provider import OfflineProvider, Plan, Turn, offline_script
+from entities.offline.provider import OfflineProvider
+from entities.offline.turn import Turn
+from entities.types.script import OfflineTurn, Plan, offline_script
 from tests.agent.asking import SEARCH, answered, events_of, request, response_of, user
 
 
 @offline_script("test-searcher")
-def searcher(turn: Turn) -> Plan:
+def searcher(turn: OfflineTurn) -> Plan:
     """Search once, then say what was found."""
     if turn.answers:
         return Plan(f"Found: {turn.answers[-1].content}")
@@ -21,7 +23,7 @@ def searcher(turn: Turn) -> Plan:
 
 
 @offline_script("test-faulty")
-def faulty(turn: Turn) -> Plan:
+def faulty(turn: OfflineTurn) -> Plan:
     return Plan(calls=(("launch", {}),))
 
 
@@ -145,7 +147,7 @@ async def test_script_may_call_only_tools_that_were_offered() -> None:
 
 
 def test_two_scripts_cannot_have_one_name() -> None:
-    def other(turn: Turn) -> Plan:
+    def other(turn: OfflineTurn) -> Plan:
         return Plan()
 
     with pytest.raises(ValueError, match="'test-searcher' is defined in"):

@@ -69,7 +69,7 @@ def test_classes_have_at_most_12_public_methods() -> None:
     for path, node in nodes(ast.ClassDef):
         assert isinstance(node, ast.ClassDef)
         methods = [one.name for one in node.body if isinstance(one, Function) and not _is_value(one)]
-        counts[f"{path}:{node.lineno} {node.name}"] = len([name for name in methods if name[0] != "_"])
+        counts[f"{path}:{node.lineno} {node.name}"] = len({name for name in methods if name[0] != "_"})
 
     assert {where: count for where, count in counts.items() if count > PUBLIC_METHODS} == {}
 

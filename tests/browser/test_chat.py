@@ -84,7 +84,9 @@ def test_a_finished_run_says_how_long_it_took_and_what_it_used(talking: Installa
     total = wide.locator(".run-total")
     expect(total).to_have_text(re.compile(r"1 step · \S+ in · \d+ out · offline"))
     total.click()
-    expect(wide.locator(".steps .step")).to_have_text(re.compile(r"step 1 .* in .* out .*finished"))
+    expect(wide.locator(".steps .step")).to_have_text(
+        re.compile(r"step 1\s.* in\s.* out\s.*finished", re.DOTALL)
+    )
 
 
 def test_a_tool_card_shows_its_main_argument_and_the_rest_when_opened(

@@ -65,7 +65,9 @@ def test_rounds_stand_side_by_side(world: World, wide: Page) -> None:
     wide.goto(f"{world.site.url}{world.pages['agent-board']}")
 
     for number in (1, 2):
-        pro, con = (wide.locator(f"#card-{side}-{number}").bounding_box() for side in ("pro", "con"))
+        pro, con = (
+            wide.locator(f".card[data-key={side}-{number}]").bounding_box() for side in ("pro", "con")
+        )
         assert pro is not None
         assert con is not None
         assert pro["y"] == con["y"]
@@ -83,8 +85,8 @@ def test_the_ruling_cites_arguments_and_its_links_show_them(world: World, wide: 
     expect(wide.locator(".card.cited")).to_have_count(len(set(names)))
     cites.first.click()
 
-    expect(wide.locator(f"#card-{names[0]}:target")).to_be_in_viewport()
-    assert outline(wide, f"#card-{names[0]}") != "none"
+    expect(wide.locator(f".card[data-key={names[0]}]:target")).to_be_in_viewport()
+    assert outline(wide, f".card[data-key={names[0]}]") != "none"
     expect(cards(wide)).to_have_count(4)
 
 
@@ -94,9 +96,9 @@ def outline(page: Page, selector: str) -> str:
 
 def test_an_argument_links_to_the_tool_call_that_wrote_it(world: World, wide: Page) -> None:
     wide.goto(f"{world.site.url}{world.pages['agent-board']}")
-    text = wide.locator("#card-con-1 .card-text").inner_text()
+    text = wide.locator(".card[data-key=con-1] .card-text").inner_text()
 
-    wide.locator("#card-con-1").get_by_role("link").click()
+    wide.locator(".card[data-key=con-1]").get_by_role("link").click()
 
     wide.wait_for_url(re.compile(r"/worker/.*-con/#tool-"))
     call = wide.locator("details.tool.found")
@@ -115,7 +117,9 @@ def test_the_moderators_timeline_shows_waits_wakes_and_children(talking: Install
     expect(wide.locator(".child [data-status=running]").first).to_be_visible()
     expect(wide.get_by_text("I wait for the first arguments.")).to_be_visible()
     for side in ("pro", "con"):
-        expect(wide.locator(".wake", has_text=re.compile(rf"woke.*-{side} finished")).first).to_be_visible()
+        expect(
+            wide.locator(".wake", has_text=re.compile(rf"woke\s.*-{side} finished", re.DOTALL)).first
+        ).to_be_visible()
     expect(wide.locator(".tool-name", has_text="end_debate")).to_be_visible(timeout=60_000)
     expect(wide.locator(".child [data-status=idle]")).to_have_count(2)
     expect(wide.locator(".run-foot.run-started")).to_have_count(0)

@@ -46,7 +46,7 @@ def test_a_debate_is_started_followed_and_read_by_keyboard(talking: Installation
     wide.wait_for_url(re.compile(r"/board/0/$"))
     expect_ruled(wide)
 
-    tab_to(wide, wide.locator("#card-con-1").get_by_role("link"))
+    tab_to(wide, wide.locator(".card[data-key=con-1]").get_by_role("link"))
     cite = wide.get_by_role("region", name="Ruling").locator("a.cite").first
     tab_to(wide, cite)
     wide.keyboard.press("Enter")

@@ -94,14 +94,14 @@ def test_an_answer_is_whole_though_the_page_lagged(talking: Installation, wide: 
     assert narrows.asked[0]["after"] < json.loads(narrows.lost[0])["cursor"]
     assert wide.evaluate("window.notReloaded") is True
     expect(wide.locator("#connection")).to_be_hidden()
-    live = normal(wide, "#timeline")
+    live = normal(wide, ".timeline")
     wide.reload()
-    assert normal(wide, "#timeline") == live
+    assert normal(wide, ".timeline") == live
     assert len(live) > 10
 
 
 def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wide: Page) -> None:
-    narrows = Narrows(wide, {"stage", "board"}, passing=30, losing=20)
+    narrows = Narrows(wide, {"panel", "board"}, passing=30, losing=20)
     open_debate(wide, talking, TOPIC)
     wide.evaluate("window.notReloaded = true")
     expect_ruled(wide)
@@ -119,7 +119,7 @@ def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wi
 
 def settled(page: Page) -> list[str]:
     """The board without statuses: a worker that finishes after the ruling wakes the moderator once more."""
-    lines = normal(page, "#board-region > :not([data-feed])")
+    lines = normal(page, ".board-region > :not([data-feed])")
     return [line for line in lines if "data-status" not in line and line.strip() not in STATUS_WORDS]
 
 
@@ -155,6 +155,6 @@ def test_a_page_that_is_too_far_behind_loads_what_it_shows_anew(talking: Install
     expect_answered(wide, runs=2)
     assert len(resets) == 1
     assert wide.evaluate("window.notReloaded") is True
-    live = normal(wide, "#timeline")
+    live = normal(wide, ".timeline")
     wide.goto(f"{talking.url}{url}/")
-    assert normal(wide, "#timeline") == live
+    assert normal(wide, ".timeline") == live

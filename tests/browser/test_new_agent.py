@@ -23,7 +23,7 @@ def test_an_agent_is_made_from_a_form_with_a_first_message(site: Installation, w
     wide.get_by_role("link", name=re.compile("^debate")).click()
     expect(wide.get_by_role("heading", name="New debate")).to_be_visible()
     wide.get_by_label("Id").fill(key)
-    wide.get_by_label(re.compile("^First message")).fill("Debate: is tea better than coffee?")
+    wide.get_by_label(re.compile(r"^\s*First message")).fill("Debate: is tea better than coffee?")
     wide.get_by_role("button", name="Create").click()
 
     wide.wait_for_url(f"{site.url}/debate/{key}/")
@@ -37,14 +37,14 @@ def test_a_bad_or_a_taken_id_is_refused_at_its_field(
     console.allow("400 .Bad Request")
     wide.goto(f"{site.url}/agents/new/assistant/")
     wide.get_by_label("Id").fill("not an id")
-    wide.get_by_label(re.compile("^First message")).fill("Hello")
+    wide.get_by_label(re.compile(r"^\s*First message")).fill("Hello")
     wide.get_by_role("button", name="Create").click()
 
     field = wide.locator(".field-bad")
     expect(field).to_have_count(1)
     expect(field.get_by_label("Id")).to_have_value("not an id")
     expect(field.get_by_role("alert")).to_be_visible()
-    expect(wide.get_by_label(re.compile("^First message"))).to_have_value("Hello")
+    expect(wide.get_by_label(re.compile(r"^\s*First message"))).to_have_value("Hello")
 
     wide.get_by_label("Id").fill(key)
     wide.get_by_role("button", name="Create").click()
@@ -88,7 +88,7 @@ def test_a_schemas_fields_become_a_form_with_errors_at_each(
     expect(bad).to_have_count(1)
     expect(bad.filter(has=tools).get_by_role("alert")).to_contain_text("tools[0]")
     tools.fill("now")
-    wide.get_by_label(re.compile("^First message")).fill("What time is it?")
+    wide.get_by_label(re.compile(r"^\s*First message")).fill("What time is it?")
     wide.get_by_role("button", name="Create").click()
 
     wide.wait_for_url(f"{site.url}/worker/{key}/")

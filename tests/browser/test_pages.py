@@ -82,7 +82,7 @@ def test_the_inspectors_see_what_is_wrong(world: World, phone: Page) -> None:
           add("p", { color: "rgb(140, 140, 140)", background: "white", fontSize: "24px" }, "large and grey");
           add("p", { color: "black", background: "linear-gradient(white, black)" }, "on a gradient");
           add("p", { opacity: "0.5" }, "half there");
-          add("p", { width: "500px" }, "wide").id = "timeline";
+          add("p", { width: "500px" }, "wide").id = "main";
           add("h6", {}, "deep");
           add("button", { width: "12px", height: "12px", padding: "0" }, "");
         }"""
@@ -90,11 +90,11 @@ def test_the_inspectors_see_what_is_wrong(world: World, phone: Page) -> None:
 
     faint = [text.split('"')[1] for text in inspecting.faint_texts(phone)]
     assert faint == ["grey on white", "on a gradient", "half there"]
-    assert "p#timeline." in inspecting.sticks_out(phone)
+    assert "p#main." in inspecting.sticks_out(phone)
     assert len(inspecting.nameless(phone)) == 1
     assert any("12×12" in text for text in inspecting.small_targets(phone))
     problems = inspecting.structure(phone)
-    assert "twice the id timeline" in problems
+    assert "twice the id main" in problems
     assert any("h6 deep" in text for text in problems)
 
 

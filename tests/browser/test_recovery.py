@@ -42,10 +42,10 @@ def test_a_debate_goes_on_after_a_kill_and_the_open_page_with_it(
     expect(wide.locator(".draft")).to_have_count(0)
     expect(wide.locator(".participant [data-status=idle]")).to_have_count(3)
 
-    live = normal(wide, "#board-region")
+    live = normal(wide, ".board-region")
     wide.reload()
     expect_ruled(wide)
-    assert normal(wide, "#board-region") == live
+    assert normal(wide, ".board-region") == live
     wide.goto(f"{installation.url}{url}/")
     expect(wide.locator(".child")).to_have_count(2)
     expect(wide.locator(".tool-name", has_text="end_debate")).to_have_count(1)
@@ -70,6 +70,6 @@ def test_an_answer_that_was_cut_off_by_a_kill_is_said_once(
     expect(wide.locator(".text.prose")).to_have_count(1)
     expect(wide.locator(".text .code-block")).to_have_count(1)
     assert wide.locator(".timeline").inner_text().count("Put this into") == 1
-    live = normal(wide, "#timeline")
+    live = normal(wide, ".timeline")
     wide.reload()
-    assert normal(wide, "#timeline") == live
+    assert normal(wide, ".timeline") == live

@@ -80,5 +80,5 @@ def say(person: Client, url: str, message: str) -> None:
 def resting(person: Client, url: str) -> bool:
     """Whether an agent and everybody in its family is idle."""
     _, body = person.get(f"{url}/")
-    states = re.findall(r'data-agent="[^"]*" data-status="(\w+)"', body)
+    states = re.findall(r'data-agent="[^"]*"\s+data-status="(\w+)"', body)
     return bool(states) and set(states) == {"idle"}

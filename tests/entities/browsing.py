@@ -107,7 +107,7 @@ def apply(page: Element, changes: Iterable[Change]) -> None:
         elif isinstance(change, Text) and target is not None:
             _append(target, change)
         elif isinstance(change, Drop) and target is not None and target.parent is not None:
-            target.parent.children.remove(target)
+            _drop(target, target.parent)
 
 
 def _put(page: Element, old: Element | None, change: Put) -> None:
@@ -120,6 +120,17 @@ def _put(page: Element, old: Element | None, change: Put) -> None:
     parent = page.find(change.parent) if change.insert else None
     if parent is not None:
         _place(parent, fresh, change.order)
+
+
+def _drop(element: Element, parent: Element) -> None:
+    parent.children.remove(element)
+    shell: Element | None = parent
+    while shell is not None and "data-drop-empty" not in shell.attributes:
+        shell = shell.parent
+    if shell is None or shell.parent is None:
+        return
+    if not any("data-order" in each.attributes for each in shell.walk() if each is not shell):
+        shell.parent.children.remove(shell)
 
 
 def _replace(old: Element, fresh: Element, order: str) -> None:

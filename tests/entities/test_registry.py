@@ -87,7 +87,7 @@ def test_a_name_must_fit_into_an_address_that_is_free(name: str) -> None:
 
 def test_a_handler_must_be_async() -> None:
     with pytest.raises(RegistryError, match="must be `async def`"):
-        Registry().define("thing")(lambda ctx, wake: None)  # type: ignore[arg-type,return-value]
+        Registry().define("thing")(lambda ctx, wake: None)  # type: ignore[type-var]
 
 
 def test_an_unknown_option_is_named() -> None:

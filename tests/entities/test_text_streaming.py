@@ -47,7 +47,8 @@ def say(bot: Entity, text: str, start: int) -> None:
 
 
 def page_of(bot: Entity) -> Element:
-    return parse(f'<div id="timeline">{queries.draw_window(bot, queries.newest(bot.stream_id), [])}</div>')
+    rendered = queries.render_window(bot, queries.newest(bot.stream_id), [])
+    return parse(f'<div id="timeline-{bot.stream_id}">{rendered}</div>')
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 500])
@@ -57,7 +58,7 @@ def test_a_page_that_watched_is_the_page_that_is_loaded_after_every_piece(bot: E
         before = bot.stream.head
         say(bot, TEXT[start : start + size], start)
         stream = api.get_stream(bot.url)
-        apply(watched, live.draw_timeline(stream, api.read(stream.id, before)))
+        apply(watched, live.render_timeline(stream, api.read(stream.id, before)))
 
         assert watched.html() == page_of(bot).html()
     assert "The end" in watched.text
@@ -76,7 +77,7 @@ def test_it_is_the_same_for_a_reader_who_comes_late(bot: Entity) -> None:
 
     events = [event for event in api.read(stream.id, after) if event.offset <= ended]
     for begin in range(0, len(events), 3):
-        apply(first, live.draw_timeline(stream, events[begin : begin + 3]))
+        apply(first, live.render_timeline(stream, events[begin : begin + 3]))
 
     assert first.html() == on_its_way.html()
 
@@ -88,7 +89,7 @@ def test_what_is_whole_is_prose_and_code_is_shown_as_code_from_its_first_line(bo
     page = page_of(bot)
 
     assert [each.tag for each in page.walk() if each.tag in {"h1", "strong", "ul"}] == ["h1", "strong", "ul"]
-    raw = page.find("textraw-t")
+    raw = page.find(f"textraw-{bot.stream_id}-t")
     assert raw is not None
     assert (raw.tag, raw.children) == ("code", ["def dance(far: bool) -> str:\n    "])
     assert page.having("class", "code-language")[0].text == "python"
@@ -102,7 +103,7 @@ def test_only_what_completes_a_block_is_drawn_anew(bot: Entity) -> None:
         say(bot, TEXT[start : start + 5], start)
         stream = api.get_stream(bot.url)
         drawn += sum(
-            isinstance(change, Put) for change in live.draw_timeline(stream, api.read(stream.id, before))
+            isinstance(change, Put) for change in live.render_timeline(stream, api.read(stream.id, before))
         )
 
     assert 5 < drawn < len(pieces) / 5
@@ -117,7 +118,7 @@ def test_words_of_an_attempt_that_was_taken_back_are_not_said_again(bot: Entity)
     watched = page_of(bot)
     stream = api.get_stream(bot.url)
 
-    apply(watched, live.draw_timeline(stream, api.read(stream.id, before)))
+    apply(watched, live.render_timeline(stream, api.read(stream.id, before)))
 
     assert "Once" not in watched.text
     assert "Anew." in watched.text

@@ -33,16 +33,16 @@ def test_it_places_what_belongs_to_a_run_into_the_run() -> None:
         {},
     )  # fmt: skip
 
-    assert [node.item.id for node in nodes] == ["msg-m", "run-1.0", "run-2.0"]
+    assert [node.item.id for node in nodes] == ["msg-1-m", "run-1-1.0", "run-1-2.0"]
     inside = nodes[1].inside
-    assert [node.item.id for node in inside["runitems"]] == ["text-1.0-s1-b0"]
-    assert [node.item.id for node in inside["runsteps"]] == ["step-1.0-s1"]
+    assert [node.item.id for node in inside["runitems"]] == ["text-1-1.0-s1-b0"]
+    assert [node.item.id for node in inside["runsteps"]] == ["step-1-1.0-s1"]
 
 
 def test_it_orders_by_creation_whatever_the_order_of_the_rows() -> None:
     nodes = timeline.tree([row("inbox", "late", 9), row("run", "1.0", 4), row("inbox", "early", 2)], {})
 
-    assert [node.item.id for node in nodes] == ["msg-early", "run-1.0", "msg-late"]
+    assert [node.item.id for node in nodes] == ["msg-1-early", "run-1-1.0", "msg-1-late"]
 
 
 def test_it_leaves_out_what_lies_in_a_run_that_is_not_there() -> None:
@@ -63,14 +63,14 @@ def test_a_child_lies_in_the_run_that_spawned_it() -> None:
     found = timeline.item(timeline.of_row(row("manifest", "child:/worker/x", 3, run="1.0", kind="child")))
 
     assert found is not None
-    assert (found.parent, found.template) == ("runitems-1.0", "manifest_child")
+    assert (found.parent, found.template) == ("runitems-1-1.0", "manifest_child")
 
 
 @pytest.mark.parametrize(
     ("type", "value"), [("wake", {"reason": "inbox"}), ("manifest", {"kind": "schedule"})]
 )
 def test_it_does_not_draw_what_says_nothing(type: str, value: dict[str, Any]) -> None:
-    assert timeline.item(Fact(type, "k", value, "", 1)) is None
+    assert timeline.item(Fact(1, type, "k", value, "", 1)) is None
 
 
 def test_a_run_that_changes_keeps_its_body() -> None:
@@ -79,7 +79,7 @@ def test_a_run_that_changes_keeps_its_body() -> None:
     assert isinstance(shell, Item)
     assert isinstance(foot, Item)
     assert not shell.insert
-    assert (foot.id, foot.insert) == ("runfoot-1.0", False)
+    assert (foot.id, foot.insert) == ("runfoot-1-1.0", False)
 
 
 def test_an_update_does_not_say_where_its_item_lies() -> None:
@@ -95,9 +95,9 @@ def test_an_update_does_not_say_where_its_item_lies() -> None:
 @pytest.mark.parametrize(
     ("type", "owner", "target"),
     [
-        ("text_delta", "text_id", "textraw-k"),
-        ("reasoning_delta", "reasoning_id", "reasoningraw-k"),
-        ("tool_call_delta", "tool_call_id", "toolraw-k"),
+        ("text_delta", "text_id", "textraw-1-k"),
+        ("reasoning_delta", "reasoning_id", "reasoningraw-1-k"),
+        ("tool_call_delta", "tool_call_id", "toolraw-1-k"),
     ],
 )
 def test_a_delta_is_a_piece_of_its_text(type: str, owner: str, target: str) -> None:
@@ -108,7 +108,7 @@ def test_a_delta_is_a_piece_of_its_text(type: str, owner: str, target: str) -> N
 
 def test_what_was_deleted_is_gone() -> None:
     """A step that was cut off is taken back before it is written anew."""
-    assert changed(event("tool_call", "1.0-s1-b0", "delete")) == [Gone("tool-1.0-s1-b0")]
+    assert changed(event("tool_call", "1.0-s1-b0", "delete")) == [Gone("tool-1-1.0-s1-b0")]
 
 
 def test_it_ignores_what_the_timeline_does_not_show() -> None:

@@ -14,6 +14,7 @@ from entities.web import board_page, live, panel, queries, render
 from shared_state import api
 from shared_state.api import Event, StreamInfo
 from shared_state.html import boards, tables
+from shared_state.html.dom import dom_id
 from shared_state.live.session import Change
 from tests.entities.browsing import Element, apply, parse
 from tests.support import runtime
@@ -53,7 +54,7 @@ def comparable(root: Element) -> str:
 
 def reloaded_timeline(agent: Entity) -> Element:
     window = queries.newest(agent.stream_id, limit=100_000)
-    return parse(f'<div id="timeline">{queries.draw_window(agent, window, [])}</div>')
+    return parse(f'<div id="timeline-{agent.stream_id}">{queries.render_window(agent, window, [])}</div>')
 
 
 async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
@@ -62,7 +63,8 @@ async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> N
     assert len(family) == 3
     for agent in family:
         shown = await runtime.look(reloaded_timeline, agent)
-        page = await runtime.look(replayed, agent.url, live.draw_timeline, '<div id="timeline"></div>')
+        empty = f'<div id="timeline-{agent.stream_id}"></div>'
+        page = await runtime.look(replayed, agent.url, live.render_timeline, empty)
         assert comparable(page) == comparable(shown)
         assert page.having("class", "run"), f"{agent.url} shows no run"
 
@@ -71,9 +73,9 @@ async def test_a_timeline_is_the_same_at_every_moment(debate: Entity) -> None:
     """Not only at the end: what is unfinished at some offset is drawn alike, too."""
     stream = await runtime.look(api.get_stream, debate.url)
     events = await runtime.look(api.read, stream.id, 0, 100_000)
-    page = parse('<div id="timeline"></div>')
+    page = parse(f'<div id="timeline-{stream.id}"></div>')
     for event in events:
-        apply(page, live.draw_timeline(stream, [event]))
+        apply(page, live.render_timeline(stream, [event]))
         past = [each for each in events if each.offset <= event.offset]
         assert comparable(page) == comparable(_as_of(debate, past))
 
@@ -96,8 +98,8 @@ def _as_of(agent: Entity, events: list[Event]) -> Element:
     unfinished = {(row.type, row.key) for row in timeline.unfinished(found)}
     deltas = [event for event in events if event.type in timeline.DELTAS]
     raws = {place: raw for place, raw in timeline.joined(deltas).items() if place in unfinished}
-    drawn = render.draw_nodes(timeline.tree(found, raws), agent.url)
-    return parse(f'<div id="timeline">{drawn}</div>')
+    drawn = render.render_nodes(timeline.tree(found, raws), agent.url)
+    return parse(f'<div id="timeline-{agent.stream_id}">{drawn}</div>')
 
 
 async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
@@ -105,7 +107,8 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
 
     def read_back() -> Element:
         window = queries.newest(debate.stream_id, limit=5)
-        page = parse(f'<div id="timeline">{queries.draw_window(debate, window, [])}</div>')
+        rendered = queries.render_window(debate, window, [])
+        page = parse(f'<div id="timeline-{debate.stream_id}">{rendered}</div>')
         before = window.before
         while before is not None:
             puts, before = queries.earlier(debate, before, limit=5)
@@ -120,11 +123,11 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
 async def test_the_tree_of_agents_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
         listing = queries.families(runtime.ADA)
-        return parse(f'<ul id="agents-tree">{live.draw_tree(listing.agents)}</ul>')
+        return parse(f'<ul id="agents-tree">{live.render_tree(listing.agents)}</ul>')
 
     shown = await runtime.look(reload)
     page = await runtime.look(
-        replayed, "directory:user:ada", live.draw_directory, '<ul id="agents-tree"></ul>'
+        replayed, "directory:user:ada", live.render_directory, '<ul id="agents-tree"></ul>'
     )
 
     assert page.html() == shown.html()
@@ -138,12 +141,13 @@ async def test_tables_are_the_same_replayed_and_reloaded(debate: Entity) -> None
         stream = api.get_stream(path)
         spec = api.collections(stream.schema)["arguments"]
         rows = api.rows(stream.id, spec.type)
-        drawn = tables.draw_rows(spec, rows, tables.replaced(stream.id, rows))
-        return parse(f'<table><tbody id="{tables.body_id(spec)}">{drawn}</tbody></table>')
+        drawn = tables.render_rows(stream.id, spec, rows, tables.replaced(stream.id, rows))
+        return parse(f'<table><tbody id="{tables.body_id(stream.id, spec)}">{drawn}</tbody></table>')
 
     shown = await runtime.look(reload)
-    empty = '<table><tbody id="rows-shared_3a_argument"></tbody></table>'
-    page = await runtime.look(replayed, path, tables.draw_table, empty)
+    stream = await runtime.look(api.get_stream, path)
+    empty = f'<table><tbody id="rows-{stream.id}-shared_3a_argument"></tbody></table>'
+    page = await runtime.look(replayed, path, tables.render_table, empty)
 
     assert page.html() == shown.html()
     assert len(page.having("class", "row")) == 4
@@ -153,12 +157,12 @@ async def test_the_state_of_an_agent_is_the_same_replayed_and_reloaded(debate: E
     def reload() -> Element:
         spec = live.state_specs(debate.url)["status"]
         rows = api.rows(debate.stream_id, spec.type)
-        drawn = tables.draw_rows(spec, rows, tables.replaced(debate.stream_id, rows))
-        return parse(f'<table><tbody id="{tables.body_id(spec)}">{drawn}</tbody></table>')
+        drawn = tables.render_rows(debate.stream_id, spec, rows, tables.replaced(debate.stream_id, rows))
+        return parse(f'<table><tbody id="{tables.body_id(debate.stream_id, spec)}">{drawn}</tbody></table>')
 
     shown = await runtime.look(reload)
-    empty = '<table><tbody id="rows-state_3a_status"></tbody></table>'
-    page = await runtime.look(replayed, debate.url, live.draw_state, empty)
+    empty = f'<table><tbody id="rows-{debate.stream_id}-state_3a_status"></tbody></table>'
+    page = await runtime.look(replayed, debate.url, live.render_state, empty)
 
     assert page.html() == shown.html()
     assert page.having("class", "changed"), "nothing says what the last change changed"
@@ -169,12 +173,14 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
 
     def reload() -> Element:
         stream = api.get_stream(path)
-        (board,) = boards.boards(stream.schema)
-        drawn = boards.draw_rows(board, api.rows(stream.id, board.spec.type))
-        return parse(f'<div id="board-rows">{drawn}</div>')
+        (board,) = boards.boards(stream)
+        drawn = boards.render_rows(board, stream.id, api.rows(stream.id, board.spec.type))
+        return parse(f'<div id="{board.rows_id}">{drawn}</div>')
 
     shown = await runtime.look(reload)
-    page = await runtime.look(replayed, path, boards.draw_board, '<div id="board-rows"></div>')
+    page = await runtime.look(
+        replayed, path, boards.render_board, f'<div id="{dom_id("boardrows", path)}"></div>'
+    )
 
     assert comparable(page) == comparable(shown)
     assert len(page.having("class", "card")) == 4
@@ -188,17 +194,18 @@ async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: 
         assert found is not None
         parts = "".join(found.parts.values())
         host = f'<ul id="{found.participants_id}">{found.participants}</ul>'
-        return parse(f'{parts}{host}<div id="drafts">{found.drafts}</div>')
+        return parse(f'{parts}{host}<div id="{found.pools_id}">{found.pools}</div>')
 
     def empty() -> str:
         ((_, hint),) = panel.hints("debate")
         assert hint is not None
-        draws = {"topic": panel.draw_topic, "phase": panel.draw_phase, "ruling": panel.draw_ruling}
-        parts = "".join(draw(f"{part}-_2f_debate_2f_town-0", hint, {}) for part, draw in draws.items())
-        return f'{parts}<ul id="participants-_2f_debate_2f_town"></ul><div id="drafts"></div>'
+        host = debate.stream_id
+        parts = "".join(panel.render_parts(host, 0, hint, {}, 0).values())
+        pools = f'<div id="pools-{host}">{panel.render_pool(debate.url, "")}</div>'
+        return f'{parts}<ul id="participants-{host}"></ul>{pools}'
 
     shown = await runtime.look(reload)
-    page = await runtime.look(replayed, debate.url, panel.draw_stage, await runtime.look(empty))
+    page = await runtime.look(replayed, debate.url, panel.render_panel, await runtime.look(empty))
 
     for root in (page, shown):
         for name in root.having("data-agent-title"):
@@ -210,13 +217,13 @@ async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: 
 
 async def test_drafts_are_gone_when_the_arguments_are_there(debate: Entity) -> None:
     """A participant's log brings its drafts and takes them away again."""
-    empty = '<div id="drafts"></div>'
     for side in ("pro", "con"):
         path = f"/worker/town-{side}"
+        empty = panel.render_pool(path, "")
         stream = await runtime.look(api.get_stream, path)
         events = await runtime.look(api.read, stream.id, 0, 100_000)
         page, most = parse(empty), 0
         for event in events:
-            apply(page, panel.draw_stage(stream, [event]))
+            apply(page, panel.render_panel(stream, [event]))
             most = max(most, len(page.having("data-draft")))
         assert (most, len(page.having("data-draft"))) == (1, 0)

@@ -65,13 +65,13 @@ def test_a_message_can_be_sent_without_a_script(page: Client, bot: Entity) -> No
         assert answer.status_code == 302
 
     assert [row.value["payload"] for row in bot.stream.rows.filter(type="inbox")] == ["Hello"]
-    assert shown(page.get("/assistant/bot/")).find("msg-k-1") is not None
+    assert shown(page.get("/assistant/bot/")).find(f"msg-{bot.stream_id}-k-1") is not None
 
 
 def test_a_run_shows_what_it_said_and_what_it_cost(page: Client, bot: Entity) -> None:
     making.write(bot, making.run("1.0", "**Bold** words"))
 
-    run = shown(page.get("/assistant/bot/")).find("run-1.0")
+    run = shown(page.get("/assistant/bot/")).find(f"run-{bot.stream_id}-1.0")
 
     assert run is not None
     assert "Bold words" in run.text
@@ -89,7 +89,7 @@ def test_a_text_that_is_not_finished_is_shown_as_far_as_it_is(page: Client, bot:
     ]
     making.write(bot, [*making.run("1.0")[:1], log.new("text", "t", started), *pieces])
 
-    raw = shown(page.get("/assistant/bot/")).find("textraw-t")
+    raw = shown(page.get("/assistant/bot/")).find(f"textraw-{bot.stream_id}-t")
 
     assert raw is not None
     assert raw.children == ["One two thr"]
@@ -113,8 +113,8 @@ def test_only_the_newest_window_is_on_the_page(page: Client, bot: Entity) -> Non
     opened = shown(page.get("/assistant/bot/"))
     (button,) = opened.having("data-earlier")
 
-    assert opened.find("run-59.0") is not None
-    assert opened.find("run-5.0") is None
+    assert opened.find(f"run-{bot.stream_id}-59.0") is not None
+    assert opened.find(f"run-{bot.stream_id}-5.0") is None
     found = page.get(f"/assistant/bot/earlier/?before={button.attributes['data-before']}").json()
     assert all(kind == "put" for kind, *_ in found["changes"])
     assert found["before"] < int(button.attributes["data-before"])
@@ -128,13 +128,13 @@ def test_earlier_rows_reach_to_the_one_that_a_link_points_to(page: Client, bot: 
     query = {"before": button.attributes["data-before"], "until": "tool-2.0-c"}
     found = page.get("/assistant/bot/earlier/", query).json()
 
-    assert "tool-2.0-c" in [target for _, target, *_ in found["changes"]]
+    assert f"tool-{bot.stream_id}-2.0-c" in [target for _, target, *_ in found["changes"]]
 
 
 def test_a_long_result_is_fetched_when_the_card_is_opened(page: Client, bot: Entity) -> None:
     making.write(bot, [*making.run("1.0"), making.call("1.0-c", "1.0", result="x" * 5000, duration_ms=12)])
 
-    tool = shown(page.get("/assistant/bot/")).find("tool-1.0-c")
+    tool = shown(page.get("/assistant/bot/")).find(f"tool-{bot.stream_id}-1.0-c")
     assert tool is not None
     (body,) = tool.having("hx-get")
 
@@ -165,7 +165,9 @@ def test_the_raw_log_has_pages(page: Client, bot: Entity, monkeypatch: Any) -> N
     headers = {"HX-Request": "true", "HX-Target": more.attributes["hx-target"].removeprefix("#")}
     rest = parse(page.get(more.attributes["hx-get"], headers=headers).content.decode())
 
-    assert [each.attributes["id"] for each in rest.having("class", "event")] == ["event-2", "event-1"]
+    assert [each.attributes["id"] for each in rest.having("class", "event")] == [
+        f"event-{bot.stream_id}-{offset}" for offset in (2, 1)
+    ]
 
 
 def test_an_event_can_be_read_in_full(page: Client, bot: Entity) -> None:

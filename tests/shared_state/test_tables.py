@@ -100,7 +100,7 @@ def test_a_table_says_who_wrote_each_row(client: Client, ada: User, shared: Stre
     put(shared, "a1")
     client.force_login(ada)
 
-    row = shown(client.get("/shared/d/1/")).find("row-shared_3a_arguments-a1")
+    row = shown(client.get("/shared/d/1/")).find(f"row-{shared.id}-shared_3a_arguments-a1")
 
     assert row is not None
     assert [cell.attributes["data-label"] for cell in row.having("data-label")] == [
@@ -133,7 +133,7 @@ def test_untyped_rows_show_their_fields(client: Client, ada: User, shared: Strea
     change(lambda unit: api.collection.update(unit, shared.id, spec, "k", {"on": False}))
     client.force_login(ada)
 
-    row = shown(client.get("/shared/d/1/")).find("row-shared_3a_loose-k")
+    row = shown(client.get("/shared/d/1/")).find(f"row-{shared.id}-shared_3a_loose-k")
 
     assert row is not None
     assert '{"a":[1]}' in row.text
@@ -146,7 +146,7 @@ def test_changes_put_and_drop_rows(shared: StreamInfo) -> None:
     put(shared, "a1", "Other.")
     change(lambda unit: api.collection.delete(unit, shared.id, SCHEMA["arguments"], "a1"))
 
-    inserted, updated, deleted = tables.draw_table(shared, api.read(shared.id))
+    inserted, updated, deleted = tables.render_table(shared, api.read(shared.id))
 
     assert isinstance(inserted, Put)
     assert isinstance(updated, Put)
@@ -156,7 +156,7 @@ def test_changes_put_and_drop_rows(shared: StreamInfo) -> None:
         False,
         "",
     )
-    assert deleted == Drop("row-shared_3a_arguments-a1")
+    assert deleted == Drop(f"row-{shared.id}-shared_3a_arguments-a1")
 
 
 def test_keys_may_be_anything(client: Client, ada: User, shared: StreamInfo) -> None:
@@ -212,7 +212,7 @@ def test_a_board_aligns_the_rounds_of_both_sides(client: Client, ada: User, shar
         [card.attributes["id"] for card in cell.having("class", "card")]
         for cell in rows[0].having("class", "board-cell")
     ]
-    assert cells == [["card-p1"], ["card-c1"]]
+    assert cells == [[f"card-{shared.id}-p1"], [f"card-{shared.id}-c1"]]
     assert "First" in rows[0].text
     assert "**" not in rows[0].text
 

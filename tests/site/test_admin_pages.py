@@ -164,7 +164,7 @@ def test_json_is_indented_escaped_and_cut(world: World, boss: Client) -> None:
 def test_a_list_counts_only_so_far(world: World, boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin_parts.BoundedPaginator, "bound", 3)
 
-    assert "3 or more\nevents" in boss.get(list_of(EventRecord)).content.decode()
+    assert b"3 or more events" in words_of(boss.get(list_of(EventRecord)).content)
 
 
 def test_no_list_counts_a_whole_table(world: World, boss: Client) -> None:
@@ -175,6 +175,11 @@ def test_no_list_counts_a_whole_table(world: World, boss: Client) -> None:
             each["sql"] for each in captured if "COUNT(" in each["sql"] and "GROUP BY" not in each["sql"]
         ]
         assert [sql for sql in counts if "LIMIT" not in sql] == []
+
+
+def words_of(page: bytes) -> bytes:
+    """A page with one blank wherever there is white space, as a browser shows it."""
+    return b" ".join(page.split())
 
 
 def shows(response: Any, *paths: str) -> bool:
@@ -201,10 +206,10 @@ def test_links_filter_lists(world: World, boss: Client) -> None:
         (f"{list_of(EventRecord)}?stream={host.stream_id}&type=inbox", b">inbox<", b">tool_call</td>"),
         (f"{list_of(RowRecord)}?stream={child.stream_id}", b">/worker/child<", b">/debate/host<"),
         (f"{list_of(Entity)}?parent={host.pk}", b">/worker/child<", b'">/debate/host<'),
-        (f"{list_of(Entity)}?status=running", b"0\nentities", b"/debate/host"),
-        (f"{list_of(Wake)}?entity={child.pk}", b"0\nwakes", b"Child finished</a>"),
+        (f"{list_of(Entity)}?status=running", b"0 entities", b"/debate/host"),
+        (f"{list_of(Wake)}?entity={child.pk}", b"0 wakes", b"Child finished</a>"),
     ):
-        page = boss.get(address).content
+        page = words_of(boss.get(address).content)
         listed = page[page.index(b'id="changelist-form"') : page.index(b'id="changelist-filter"')]
         assert shown in listed, address
         assert hidden not in listed, address

@@ -91,7 +91,7 @@ async def test_the_editor_counts_what_is_in_its_shared_state() -> None:
     url = await born("editor", message="A text.")
     await handle_all()
 
-    assert await texts(url) == ["0 reviews so far."]
+    assert await texts(url) == ["0 reviews so far, 0 points."]
     await nothing_failed(url)
     offered = {tool.name for tool in shared_tools(_Shared(names["SCHEMA"]))}  # type: ignore[arg-type]
     assert offered == {"read_reviews", "write_reviews", "update_reviews", "delete_reviews"}

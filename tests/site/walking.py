@@ -152,7 +152,7 @@ FOLLOW = {
         "timeline": "/debate/host",
         "events": "/debate/host",
         "state": "/debate/host",
-        "stage": "/debate/host",
+        "panel": "/debate/host",
         "table": SHARED,
         "board": SHARED,
         "directory": "directory:user:ada",

@@ -25,7 +25,7 @@ from entities.agent.messages import (
 )
 from entities.agent.model import StepDone
 from entities.offline.provider import OfflineProvider
-from entities.offline.turn import find_script
+from entities.types.script import find_script
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import Brain
 

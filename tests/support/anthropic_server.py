@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import threading
 from collections import deque
@@ -22,6 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+
+import django
 
 from tests.support.anthropic_replies import Answer, Fault, Reply, sse
 from tests.support.anthropic_rules import Refused, check, prefix_of
@@ -236,6 +239,8 @@ async def _send_chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 def main() -> None:
     """Answer like the offline model until interrupted."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.support.settings")
+    django.setup()  # the brain speaks by the scripts of the types that ship, and those are Django's
     from tests.support.anthropic_brain import offline_brain
 
     parser = argparse.ArgumentParser(description=main.__doc__)

@@ -8,8 +8,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from entities.api import Change, Collection, RunFinished, entity, registry, tool
-from entities.toolbox.basic import now
+from entities.api import (
+    Change,
+    Collection,
+    HandlerContext,
+    RunFinished,
+    State,
+    Tool,
+    WakeEvent,
+    entity,
+    now,
+    registry,
+    tool,
+)
 
 PROMPT = """You are a helpful assistant with a durable memory. Answer in short, well-formed Markdown.
 Keep what the person wants remembered with `remember`, and look it up with `recall`.
@@ -24,12 +35,18 @@ class Note(BaseModel):
     text: str
 
 
+class AssistantState(State):
+    """What an assistant keeps."""
+
+    notes = Collection(Note)
+
+
 @registry.define(
     "assistant",
     description="Chat. Remembers notes, knows the time, and can start workers and debates.",
-    state={"notes": Collection(Note)},
+    state=AssistantState,
 )
-async def assistant(ctx: Any, wake: Any) -> None:
+async def assistant(ctx: HandlerContext[AssistantState], wake: WakeEvent) -> None:
     """Answer; on a debate's change, only speak up when it is over."""
     if wake.type == "wake" and wake.payload["changes"] and not await _debate_is_over(ctx, wake):
         return
@@ -39,7 +56,7 @@ async def assistant(ctx: Any, wake: Any) -> None:
         await ctx.set_tag("title", _title(wake.payload))
 
 
-def _memory(ctx: Any) -> list[Any]:
+def _memory(ctx: HandlerContext[AssistantState]) -> list[Tool]:
     @tool(retry_safe=True)
     async def remember(text: str) -> str:
         """Remember a note for later conversations.
@@ -48,18 +65,18 @@ def _memory(ctx: Any) -> list[Any]:
             text: The note, in one sentence.
         """
         note = await ctx.state.notes.insert(key=f"note-{await ctx.state.notes.count() + 1}", text=text)
-        return f"Remembered as {note['key']}."
+        return f"Remembered as {note.key}."
 
     @tool(retry_safe=True)
     async def recall() -> str:
         """Read all notes."""
         notes = await ctx.state.notes.all()
-        return "\n".join(f"- {note['text']}" for note in notes) or "There are no notes yet."
+        return "\n".join(f"- {note.text}" for note in notes) or "There are no notes yet."
 
     return [remember, recall]
 
 
-def _others(ctx: Any) -> list[Any]:
+def _others(ctx: HandlerContext[AssistantState]) -> list[Tool]:
     @tool(retry_safe=True)
     async def spawn_worker(name: str, task: str) -> str:
         """Give a task to a worker of its own; you are woken with its report.
@@ -92,7 +109,7 @@ def _others(ctx: Any) -> list[Any]:
     return [spawn_worker, start_debate]
 
 
-async def _debate_is_over(ctx: Any, wake: Any) -> bool:
+async def _debate_is_over(ctx: HandlerContext[AssistantState], wake: WakeEvent) -> bool:
     handle = await ctx.observe(entity(wake.source))
     status = await handle.db.collections.status.get("current")
     return status is not None and status["value"] == "done"

@@ -6,19 +6,18 @@ import json
 import re
 from typing import Any
 
-from entities.offline.debate import rule
-from entities.offline.provider import Plan, Turn, offline_script
+from entities.api import OfflineTurn, Plan, offline_script
 
 _SENDER = re.compile(r"^\[message from [^\]]*\]\s*")
 _TOPIC = re.compile(r"^\s*debate(?: in (?P<rounds>[1-4]) rounds?)?\s*[:,-]?\s*", re.IGNORECASE)
 
 
 @offline_script("debate")
-def moderator(turn: Turn) -> Plan:
+def moderator(turn: OfflineTurn) -> Plan:
     """Open, check, rule: whatever the last answer asks for."""
     if turn.answers:
         return _moderator_goes_on(turn)
-    begun = any("start_debate" in str(message.blocks) for message in turn.messages)
+    begun = turn.called("start_debate")
     said = _SENDER.sub("", turn.last)
     if begun and (said.startswith("[") or not _TOPIC.match(said)):
         return Plan(calls=(("check_debate", {}),))
@@ -30,7 +29,7 @@ def moderator(turn: Turn) -> Plan:
     return Plan(text="I will open the debate and call both sides in.", calls=(("start_debate", asked),))
 
 
-def _moderator_goes_on(turn: Turn) -> Plan:
+def _moderator_goes_on(turn: OfflineTurn) -> Plan:
     answer = turn.answers[-1]
     if answer.is_error:
         return Plan(text=f"That did not work: {answer.content}")
@@ -44,7 +43,7 @@ def _moderator_goes_on(turn: Turn) -> Plan:
         )
     found: dict[str, Any] = json.loads(answer.content)
     if found["phase"] == "ruling" and "arguments" in found:
-        text, winner, cites = rule(found["topic"], found["arguments"])
+        text, winner, cites = turn.rule(found["topic"], found["arguments"])
         call = {"ruling": text, "winner": winner, "cites": list(cites)}
         return Plan(text="All arguments are in. I weigh them now.", calls=(("end_debate", call),))
     if found["phase"] != "debating":

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from entities.api import RunFinished
+from entities.api import HandlerContext, RunFinished, WakeEvent
 from entities.patterns.debate import prompts
 
 OTHER = {"pro": "con", "con": "pro"}
 
 
-async def open_debate(ctx: Any, topic: str, rounds: int, shared_db: Any) -> None:
+async def open_debate(ctx: HandlerContext, topic: str, rounds: int, shared_db: Any) -> None:
     """Spawn both workers with their first task."""
     before = await ctx.state.progress.get("current")
     number = before["number"] + 1 if before else 1
@@ -36,7 +36,7 @@ async def open_debate(ctx: Any, topic: str, rounds: int, shared_db: Any) -> None
     )  # fmt: skip
 
 
-async def open_next(ctx: Any, progress: Any, present: dict[str, Any]) -> None:
+async def open_next(ctx: HandlerContext, progress: Any, present: dict[str, Any]) -> None:
     """Hand each side the other's argument."""
     number = progress["round"] + 1
     for side, other in OTHER.items():
@@ -46,7 +46,7 @@ async def open_next(ctx: Any, progress: Any, present: dict[str, Any]) -> None:
     await ctx.state.progress.update("current", round=number, reminded=[], asked=asked)
 
 
-async def forfeited(ctx: Any, progress: Any, missing: list[str]) -> bool:
+async def forfeited(ctx: HandlerContext, progress: Any, missing: list[str]) -> bool:
     """Whether nobody who is missing will write any more. One who only forgot is reminded, once a round."""
     reminded, asked = list(progress["reminded"]), dict(progress["asked"])
     waiting = False
@@ -63,7 +63,7 @@ async def forfeited(ctx: Any, progress: Any, missing: list[str]) -> bool:
     return not waiting
 
 
-async def count_finished(ctx: Any, wake: Any) -> None:
+async def count_finished(ctx: HandlerContext, wake: WakeEvent) -> None:
     """One more run of a worker is over: whoever was asked more often than that is still at it."""
     child = wake.payload["finished_child"] if wake.type == "wake" else None
     if child is None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from entities.api import Collection, SharedStateSchema, Tool, ToolError, db, registry, tool
+from entities.api import (
+    Collection,
+    HandlerContext,
+    SharedState,
+    SharedStateSchema,
+    Tool,
+    ToolError,
+    WakeEvent,
+    db,
+    registry,
+    tool,
+)
 from entities.patterns.debate import rounds as course
 from entities.patterns.debate.prompts import MODERATOR
 
@@ -40,7 +51,7 @@ SCHEMA = SharedStateSchema(arguments=Collection(Argument, type="shared:argument"
     state={"status": Collection(), "progress": Collection()},
     views=[VIEW],
 )
-async def debate(ctx: Any, wake: Any) -> None:
+async def debate(ctx: HandlerContext, wake: WakeEvent) -> None:
     """Set up the blackboard once; then the moderator decides, until it has ruled."""
     db_id = f"debate-{ctx.entity_url}"
     if ctx.first_wake:
@@ -55,7 +66,7 @@ async def debate(ctx: Any, wake: Any) -> None:
     await ctx.use_agent(MODERATOR, tools=tools).run()
 
 
-def _start_debate(ctx: Any, shared: Any) -> Tool:
+def _start_debate(ctx: HandlerContext, shared: SharedState) -> Tool:
     @tool(retry_safe=True)
     async def start_debate(topic: str, rounds: int = 2) -> str:
         """Open a debate: two workers will argue for and against.
@@ -82,7 +93,7 @@ def _start_debate(ctx: Any, shared: Any) -> Tool:
     return start_debate
 
 
-def _check_debate(ctx: Any, shared: Any) -> Tool:
+def _check_debate(ctx: HandlerContext, shared: SharedState) -> Tool:
     @tool(retry_safe=True)
     async def check_debate() -> str:
         """See where the debate is. Opens the next round when both sides have written; says when to rule."""
@@ -105,7 +116,7 @@ def _check_debate(ctx: Any, shared: Any) -> Tool:
     return check_debate
 
 
-def _end_debate(ctx: Any, shared: Any) -> Tool:
+def _end_debate(ctx: HandlerContext, shared: SharedState) -> Tool:
     @tool(retry_safe=True)
     async def end_debate(ruling: str, winner: Literal["pro", "con", "draw"], cites: list[str]) -> str:
         """Publish the ruling.

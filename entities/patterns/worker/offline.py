@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from entities.offline.chat import chat
-from entities.offline.debate import argue
-from entities.offline.provider import Plan, Turn, offline_script
+from entities.api import OfflineTurn, Plan, offline_script
 
 
 @offline_script("worker")
-def worker(turn: Turn) -> Plan:
+def worker(turn: OfflineTurn) -> Plan | None:
     """A debater if there is a blackboard to write to; otherwise somebody who does a task."""
     if not turn.offers("write_arguments"):
-        return chat(turn)
+        return None
     if turn.answers:
         last = turn.answers[-1]
         if last.is_error:
@@ -28,7 +26,7 @@ def worker(turn: Turn) -> Plan:
         "key": f"{side}-{number}",
         "side": side,
         "round": number,
-        "text": argue(topic, side, number, opponents),
+        "text": turn.argue(topic, side, number, opponents),
     }
     return Plan(calls=(("write_arguments", row),))
 
@@ -44,7 +42,7 @@ def _number(text: str) -> int:
     return int(found.group(1)) if found else 1
 
 
-def _side_and_topic(turn: Turn) -> tuple[Literal["pro", "con"], str]:
+def _side_and_topic(turn: OfflineTurn) -> tuple[Literal["pro", "con"], str]:
     found = re.search(r"You argue (FOR|AGAINST) this: (.+)", turn.system)
     if found is None:
         return "pro", turn.last

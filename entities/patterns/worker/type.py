@@ -6,9 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from entities.api import db, registry
-from entities.toolbox.basic import TOOLBOX
-from entities.toolbox.shared import shared_tools
+from entities.api import TOOLBOX, HandlerContext, WakeEvent, db, registry, shared_tools
 
 FOOTER = "\n\nWhen you are done, report back in a few sentences: what you did and what you found."
 
@@ -42,7 +40,7 @@ class WorkerArgs(BaseModel):
     creation_schema=WorkerArgs,
     hidden=True,
 )
-async def worker(ctx: Any, wake: Any) -> None:
+async def worker(ctx: HandlerContext, wake: WakeEvent) -> None:
     """Connect to the shared state, if there is one, and run."""
     args = WorkerArgs.model_validate(ctx.args)
     tools = [TOOLBOX[name] for name in args.tools]

@@ -11,11 +11,12 @@ document.addEventListener("DOMContentLoaded", () => {
       if (text && text !== known.at(-1)) known.push(text);
     }
     for (const card of document.querySelectorAll(".board .card[id]:not(.draft)")) {
-      if (cards.includes(card.id)) continue;
-      cards.push(card.id);
+      const name = `card-${card.dataset.key}`;
+      if (cards.includes(name)) continue;
+      cards.push(name);
       for (const column of Object.keys(drafts)) {
         if (card.classList.contains(`side-${document.querySelector(`[data-drafts="${column}"]`).dataset.number}`)) {
-          lengths[card.id] = { written: drafts[column].slice(), text: card.querySelector(".card-text").innerText };
+          lengths[name] = { written: drafts[column].slice(), text: card.querySelector(".card-text").innerText };
           drafts[column] = [];
         }
       }

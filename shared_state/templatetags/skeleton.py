@@ -1,0 +1,52 @@
+"""Tags of the skeleton that all pages extend; see `shared_state.html.skeleton`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+from django.utils.safestring import SafeString
+
+from shared_state.conf import conf
+from shared_state.html import skeleton
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def navigation(context: Context) -> list[dict[str, Any]]:
+    """The entries of the navigation, with the one that the page belongs to marked."""
+    request = _request(context)
+    return skeleton.entries(request, str(context.get("section", ""))) if request is not None else []
+
+
+@register.simple_tag
+def home_address() -> str:
+    """Where the name of the site leads."""
+    return skeleton.home_address()
+
+
+@register.simple_tag
+def styles() -> list[str]:
+    """The stylesheets of all apps."""
+    return skeleton.styles()
+
+
+@register.simple_tag
+def site_name() -> str:
+    """What the site is called."""
+    return conf.site_name
+
+
+@register.simple_tag(takes_context=True)
+def slot(context: Context, name: str) -> SafeString:
+    """What apps have put into a slot."""
+    request = _request(context)
+    return skeleton.filled(name, request) if request is not None else SafeString("")
+
+
+def _request(context: Context) -> HttpRequest | None:
+    """The request that a page is drawn for, whether or not the project has the context processor for it."""
+    return context.get("request") or getattr(context, "request", None)
