@@ -1,4 +1,4 @@
-"""Static files are named by their content, also in imports of scripts, and collected when needed."""
+"""Static files are named by their content, also in imports of scripts, collected when needed."""
 
 import json
 import os
