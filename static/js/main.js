@@ -1,18 +1,18 @@
 // What every page starts. One module for each concern; none of them knows htmx but region.js and patch.js.
 
-import * as agents from "./agents.js";
-import * as board from "./board.js";
-import * as composer from "./composer.js";
-import * as connection from "./connection.js";
-import * as events from "./events.js";
-import * as keys from "./keys.js";
-import * as live from "./live.js";
-import { hooks } from "./patch.js";
-import * as tables from "./tables.js";
-import * as timeline from "./timeline.js";
-import * as times from "./times.js";
-import * as tree from "./tree.js";
-import * as widgets from "./widgets.js";
+import * as agents from "./panes/agents.js";
+import * as board from "./panes/board.js";
+import * as composer from "./panes/composer.js";
+import * as connection from "./core/connection.js";
+import * as events from "./panes/events.js";
+import * as keys from "./core/keys.js";
+import * as live from "./core/live.js";
+import { hooks } from "./core/patch.js";
+import * as tables from "./panes/tables.js";
+import * as timeline from "./panes/timeline.js";
+import * as times from "./core/times.js";
+import * as tree from "./panes/tree.js";
+import * as widgets from "./panes/widgets.js";
 
 widgets.start();
 times.start();

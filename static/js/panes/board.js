@@ -1,6 +1,6 @@
 // A board: cards that are being written, cards that the ruling cites, and who waits for whom.
 
-import { hooks } from "./patch.js";
+import { hooks } from "../core/patch.js";
 
 const GHOST = 1500; // milliseconds that a finished draft waits for its card
 

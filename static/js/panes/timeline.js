@@ -1,9 +1,9 @@
 // The timeline: stick to the end only if the reader is there, earlier rows without a jump, sums of runs.
 
 import { withSelf } from "./agents.js";
-import { apply, hooks } from "./patch.js";
-import { reload } from "./region.js";
-import { scan } from "./live.js";
+import { apply, hooks } from "../core/patch.js";
+import { reload } from "../core/region.js";
+import { scan } from "../core/live.js";
 
 const NEAR = 40; // pixels from the end that count as being there
 

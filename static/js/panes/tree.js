@@ -1,7 +1,7 @@
 // The tree of agents: fold and unfold, how many are folded away, arrow keys.
 
-import { hooks } from "./patch.js";
-import { recall, remember } from "./store.js";
+import { hooks } from "../core/patch.js";
+import { recall, remember } from "../core/store.js";
 
 const folded = new Set(recall("folded", []));
 

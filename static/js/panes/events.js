@@ -1,6 +1,6 @@
 // The raw log: only what the filter asks for, and not more than the page can bear.
 
-import { hooks } from "./patch.js";
+import { hooks } from "../core/patch.js";
 
 const MOST = 1000;
 

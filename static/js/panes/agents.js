@@ -2,7 +2,7 @@
 //
 // A running agent whose lease has run out without news is asked for; if nobody works on it, it says so.
 
-import { hooks } from "./patch.js";
+import { hooks } from "../core/patch.js";
 
 const WORDS = { error: "failed", waiting: "waiting for a worker" };
 const GRACE = 3000; // milliseconds after the end of a lease before we doubt

@@ -4,9 +4,9 @@
 // same key; the server takes each key once, so nothing is ever said twice.
 
 import { onStatus, statusOf } from "./agents.js";
-import { isOpen, onState, request } from "./live.js";
-import { hooks } from "./patch.js";
-import { recall, remember } from "./store.js";
+import { isOpen, onState, request } from "../core/live.js";
+import { hooks } from "../core/patch.js";
+import { recall, remember } from "../core/store.js";
 import { stay, toEnd } from "./timeline.js";
 import { forgetDraft, grow, isSend } from "./widgets.js";
 

@@ -1,6 +1,6 @@
 // Small things: growing text areas, drafts, examples, dismissed notices, menus, details on wide screens.
 
-import { recall, remember } from "./store.js";
+import { recall, remember } from "../core/store.js";
 
 export function grow(area) {
   if (CSS.supports("field-sizing", "content")) return;

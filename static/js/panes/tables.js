@@ -1,6 +1,6 @@
 // Live tables: a changed cell flashes, and the count of rows moves along.
 
-import { hooks } from "./patch.js";
+import { hooks } from "../core/patch.js";
 
 function count(body, step) {
   const label = body && document.querySelector(`[data-count-of="${CSS.escape(body.id)}"]`);
