@@ -1,23 +1,12 @@
 // The keyboard: one key for each place, never while somebody types.
 
-let pending = "";
+import { pane } from "./mount.js";
 
 const PLACES = { a: "/agents/", s: "/shared/", h: "/" };
+const SOON = 1500; // milliseconds that a key after "g" may take
 
 function typing(target) {
   return target.closest("input, textarea, select, [contenteditable]");
-}
-
-function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
-  if (pending === "g") {
-    pending = "";
-    const parent = event.key === "p" && document.querySelector("[data-parent]");
-    if (parent) parent.click();
-    else if (PLACES[event.key]) location.assign(PLACES[event.key]);
-    return;
-  }
-  if (act(event.key)) event.preventDefault();
 }
 
 function act(key) {
@@ -25,16 +14,17 @@ function act(key) {
   if (key === "/") return focus("[data-search]") || go("/agents/");
   if (key === "c") return focus("[data-composer] textarea, [data-start] textarea");
   if (key === "?") return dialog();
-  if (key === "g") {
-    pending = "g";
-    setTimeout(() => { pending = ""; }, 1500);
-    return true;
-  }
   if (/^[1-9]$/.test(key) && tabs[key - 1]) {
     tabs[key - 1].click();
     return true;
   }
   return false;
+}
+
+function place(key) {
+  const parent = key === "p" && document.querySelector("[data-parent]");
+  if (parent) parent.click();
+  else if (PLACES[key]) location.assign(PLACES[key]);
 }
 
 function focus(selector) {
@@ -43,8 +33,8 @@ function focus(selector) {
   return Boolean(element);
 }
 
-function go(place) {
-  location.assign(place);
+function go(address) {
+  location.assign(address);
   return true;
 }
 
@@ -53,7 +43,21 @@ function dialog() {
   return true;
 }
 
-export function start() {
-  document.addEventListener("keydown", pressed);
-  document.addEventListener("click", (event) => event.target.closest("[data-show-keys]") && dialog());
-}
+export const { mount, unmount } = pane("keys", "body", (body, signal) => {
+  let going = false; // "g" was pressed
+
+  function pressed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
+    if (going) {
+      going = false;
+      place(event.key);
+    } else if (event.key === "g") {
+      going = true;
+      setTimeout(() => { going = false; }, SOON);
+      event.preventDefault();
+    } else if (act(event.key)) event.preventDefault();
+  }
+
+  document.addEventListener("keydown", pressed, { signal });
+  document.addEventListener("click", (event) => event.target.closest("[data-show-keys]") && dialog(), { signal });
+});

@@ -2,18 +2,16 @@
 //
 // A running agent whose lease has run out without news is asked for; if nobody works on it, it says so.
 
-import { hooks } from "../core/patch.js";
+import { withSelf } from "../core/common.js";
+import { pane, parts } from "../core/mount.js";
+import { on } from "../core/patch.js";
+import { everybody, knownOf, learn } from "../core/statuses.js";
 
 const WORDS = { error: "failed", waiting: "waiting for a worker" };
 const GRACE = 3000; // milliseconds after the end of a lease before we doubt
 const ASK_AGAIN = 10000;
-
-const known = new Map(); // url → { status, lease, title, type }
-let asked = 0;
-
-export const statusOf = (url) => known.get(url)?.status || "";
-export const onStatus = (listener) => listeners.add(listener);
-const listeners = new Set();
+const FEW = 4; // agents that are looked for one by one; more of them in one walk over the page
+const MOST_ASKED = 50;
 
 function read(line) {
   const status = line.querySelector("[data-status]");
@@ -22,13 +20,6 @@ function read(line) {
     lease: status?.dataset.leaseUntil || "",
     title: line.dataset.title || line.dataset.line.split("/").pop(),
   };
-}
-
-export function learn(url, agent) {
-  known.set(url, agent);
-  for (const element of document.querySelectorAll(`[data-agent="${CSS.escape(url)}"]`)) show(element, agent);
-  for (const element of document.querySelectorAll(`[data-agent-title="${CSS.escape(url)}"]`)) name(element, agent);
-  for (const listener of listeners) listener(url, agent);
 }
 
 function show(element, { status, lease }) {
@@ -46,54 +37,90 @@ function name(element, { title }) {
   if (title && element.matches("h1 [data-agent-title]")) document.title = `${title} · Agents Site`;
 }
 
-// What a new part of the page shows of agents that are known already.
-export function sync(root) {
-  for (const line of withSelf(root, "[data-line]")) learn(line.dataset.line, read(line));
-  for (const element of withSelf(root, "[data-agent]")) {
-    const agent = known.get(element.dataset.agent);
-    if (agent) show(element, agent);
-    else if (element.dataset.status) known.set(element.dataset.agent, { status: element.dataset.status, lease: element.dataset.leaseUntil || "", title: "" });
-  }
-  for (const element of withSelf(root, "[data-agent-title]")) {
-    const agent = known.get(element.dataset.agentTitle);
-    if (agent) name(element, agent);
+// What a part of the page shows of agents that are known; what it says of others is learned from it.
+function draw(part, selector = "[data-agent], [data-agent-title]") {
+  for (const element of withSelf(part, selector)) {
+    const { agent: url, agentTitle, status, leaseUntil: lease = "" } = element.dataset;
+    const agent = knownOf(url ?? agentTitle);
+    if (agentTitle !== undefined) agent && name(element, agent);
+    else if (agent) show(element, agent);
+    else if (status) learn(url, { status, lease, title: "" });
   }
 }
 
-export const withSelf = (root, selector) => [...(root.matches?.(selector) ? [root] : []), ...root.querySelectorAll(selector)];
+const marked = (url) => `[data-agent="${CSS.escape(url)}"], [data-agent-title="${CSS.escape(url)}"]`;
 
-async function doubt() {
-  const now = Date.now();
-  const overdue = [...known].filter(([, agent]) => agent.status === "running" && agent.lease && Date.parse(agent.lease) + GRACE < now);
-  if (overdue.length && now - asked > ASK_AGAIN) await ask(overdue.map(([url]) => url));
-}
+class Agents {
+  news = new Set(); // addresses that the changes being applied told of
+  asked = 0;
 
-export async function ask(urls) {
-  asked = Date.now();
-  const query = new URLSearchParams(urls.slice(0, 50).map((url) => ["url", url]));
-  try {
-    const answer = await fetch(`/agents/status/?${query}`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    const { agents } = await answer.json();
-    for (const [url, agent] of Object.entries(agents)) {
-      const status = agent.overdue ? "waiting" : agent.status;
-      learn(url, { status, lease: agent.lease_until || "", title: agent.title || agent.slug });
+  constructor(body, signal) {
+    on("put", (element, { placed }) => this.told(element, placed), signal);
+    on("after", () => this.spread(), signal);
+    parts.add((part) => this.arrived(part), signal);
+    document.addEventListener("live:skipped", () => this.askAll(), { signal });
+    const clocks = [setInterval(() => this.doubt(), 1000), setInterval(() => this.poll(), ASK_AGAIN / 2)];
+    signal.addEventListener("abort", () => clocks.forEach(clearInterval));
+    this.arrived(document);
+  }
+
+  // A line tells of its agent even if it is put nowhere: a page need not list whom it shows. A row that was there
+  // and stays as it was tells nothing.
+  told(element, placed) {
+    if (placed || !element.isConnected) this.lines(element);
+  }
+
+  lines(element) {
+    for (const line of withSelf(element, "[data-line]")) {
+      if (learn(line.dataset.line, read(line))) this.news.add(line.dataset.line);
     }
-  } catch {
-    // The connection's banner says what is wrong.
+  }
+
+  arrived(part) {
+    this.lines(part);
+    draw(part);
+    this.spread();
+  }
+
+  // Show what is new wherever it is shown.
+  spread() {
+    const urls = [...this.news];
+    this.news.clear();
+    if (urls.length) draw(document, urls.length > FEW ? undefined : urls.map(marked).join(", "));
+  }
+
+  async doubt() {
+    const now = Date.now();
+    if (now - this.asked <= ASK_AGAIN) return;
+    const overdue = everybody().filter(([, { status, lease }]) => status === "running" && lease && Date.parse(lease) + GRACE < now);
+    if (overdue.length) await this.ask(overdue.map(([url]) => url));
+  }
+
+  // Somebody who may see an agent but not its owner's directory gets no feed of it: ask now and then.
+  poll() {
+    if (document.querySelector("[data-poll-agents]") && !document.hidden) this.askAll();
+  }
+
+  askAll() {
+    return this.ask(everybody().map(([url]) => url));
+  }
+
+  async ask(urls) {
+    this.asked = Date.now();
+    const query = new URLSearchParams(urls.slice(0, MOST_ASKED).map((url) => ["url", url]));
+    try {
+      const answer = await fetch(`/agents/status/?${query}`, { headers: { Accept: "application/json" } });
+      if (!answer.ok) return;
+      const { agents } = await answer.json();
+      for (const [url, { overdue, status, lease_until: lease, title, slug }] of Object.entries(agents)) {
+        const agent = { status: overdue ? "waiting" : status, lease: lease || "", title: title || slug };
+        if (learn(url, agent)) this.news.add(url);
+      }
+      this.spread();
+    } catch {
+      // The connection's banner says what is wrong.
+    }
   }
 }
 
-// Somebody who may see an agent but not its owner's directory gets no feed of it: ask now and then.
-function poll() {
-  if (document.querySelector("[data-poll-agents]") && !document.hidden) ask([...known.keys()]);
-}
-
-export function start() {
-  sync(document);
-  hooks.put.push((element) => sync(element));
-  document.addEventListener("region:loaded", (event) => sync(event.detail.region));
-  document.addEventListener("live:skipped", () => ask([...known.keys()]));
-  setInterval(doubt, 1000);
-  setInterval(poll, ASK_AGAIN / 2);
-}
+export const { mount, unmount } = pane("agents", "body", (body, signal) => new Agents(body, signal));

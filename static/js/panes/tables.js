@@ -1,19 +1,23 @@
-// Live tables: a changed cell flashes, and the count of rows moves along.
+// A live table: a changed cell flashes, and the count of rows moves along.
 
-import { hooks } from "../core/patch.js";
+import "../core/earlier.js";
+import { pane } from "../core/mount.js";
+import { on } from "../core/patch.js";
 
-function count(body, step) {
-  const label = body && document.querySelector(`[data-count-of="${CSS.escape(body.id)}"]`);
-  if (label) label.textContent = String(Number(label.textContent) + step);
-}
+export const { mount, unmount } = pane("table", ".collection", (root, signal) => {
+  const isRow = (element) => element.matches("tr.row") && root.contains(element);
 
-function arrived(element, { placed, inserted, context }) {
-  if (!placed || !element.matches("tr.row") || context.earlier) return;
-  if (inserted) count(element.parentElement, 1);
-  for (const cell of inserted ? [element] : element.querySelectorAll(".changed")) cell.classList.add("flash");
-}
+  function count(step) {
+    const label = root.querySelector("[data-count-of]");
+    if (label) label.textContent = String(Number(label.textContent) + step);
+  }
 
-export function start() {
-  hooks.put.push(arrived);
-  hooks.drop.push((element) => element.matches("tr.row") && count(element.parentElement, -1));
-}
+  function arrived(element, { placed, inserted, context }) {
+    if (!placed || context.earlier || !isRow(element)) return;
+    if (inserted) count(1);
+    for (const cell of inserted ? [element] : element.querySelectorAll(".changed")) cell.classList.add("flash");
+  }
+
+  on("put", arrived, signal);
+  on("drop", (element) => isRow(element) && count(-1), signal);
+});

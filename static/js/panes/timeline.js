@@ -1,81 +1,165 @@
 // The timeline: stick to the end only if the reader is there, earlier rows without a jump, sums of runs.
 
-import { withSelf } from "./agents.js";
-import { apply, hooks } from "../core/patch.js";
-import { reload } from "../core/region.js";
-import { scan } from "../core/live.js";
+import { near, withSelf } from "../core/common.js";
+import { earlier } from "../core/earlier.js";
+import { pane } from "../core/mount.js";
+import { on } from "../core/patch.js";
+import { isReloaded } from "../core/region.js";
 
 const NEAR = 40; // pixels from the end that count as being there
+const TOP = 60; // what lies above is behind the head of the page
+const AHEAD = 200; // pixels from the beginning at which earlier rows are loaded
+const LONGEST = 300; // characters of an answer that are read out
+const ITEM = /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/;
 
-const page = document.scrollingElement;
-let there = true; // whether the reader is at the end: what grows there is followed
-let sticking = false;
-let anchor = null;
-let unseen = 0;
-let loading = null;
-
-const timeline = () => document.querySelector("[data-timeline]");
-const distance = () => page.scrollHeight - innerHeight - page.scrollTop;
-const concerns = ({ view }) => view === "timeline" && timeline();
-
-export function toEnd() {
-  page.scrollTop = page.scrollHeight;
-  there = true;
-  unseen = 0;
-  showLatest();
-}
-
-// Whoever was at the end stays there when something other than the log takes room: the composer that grows, a
-// phone's keyboard, the word that a message was not sent.
-export function stay() {
-  if (there && timeline()) toEnd();
-}
-
-function before(context) {
-  if (!concerns(context)) return;
-  sticking = distance() <= NEAR;
-  anchor = sticking && !context.earlier ? null : findAnchor();
-}
-
-// The item at the upper edge of what the reader sees: it must stay where it is.
-function findAnchor() {
-  const box = timeline().getBoundingClientRect();
-  for (let y = Math.max(box.top + 2, 60); y < innerHeight; y += 24) {
-    const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("#timeline [data-order][id]");
-    if (found && !found.matches(".run")) return { id: found.id, top: found.getBoundingClientRect().top };
+// What scrolls the timeline: the page, unless it stands in a box that scrolls.
+function scrollerOf(root) {
+  for (let box = root; box && box !== document.body; box = box.parentElement) {
+    if (/auto|scroll/.test(getComputedStyle(box).overflowY)) return box;
   }
-  return null;
+  return document.scrollingElement;
 }
 
-function after(context) {
-  if (!concerns(context)) return;
-  context.spent?.remove();
-  if (sticking && !context.earlier) return toEnd();
-  const element = anchor && document.getElementById(anchor.id);
-  const moved = element ? element.getBoundingClientRect().top - anchor.top : 0;
-  if (moved) page.scrollTop += moved;
-  showLatest();
-}
+class Timeline {
+  there = true; // whether the reader is at the end: what grows there is followed
+  sticking = false;
+  anchor = null;
+  unseen = 0;
 
-function arrived(element, { placed, inserted, context }) {
-  if (!concerns(context) || !placed) return;
-  if (inserted && !context.earlier && !sticking && !element.matches(".step")) unseen += 1;
-  const run = element.closest(".run");
-  if (run) total(run);
-  if (!context.earlier && element.matches("[data-finished]")) announce(element.textContent);
+  constructor(root, signal) {
+    this.root = root;
+    this.region = root.closest("[data-region]") || root;
+    this.page = scrollerOf(root);
+    this.whole = this.page === document.scrollingElement;
+    on("before", (context) => this.before(context), signal);
+    on("put", (element, how) => this.arrived(element, how), signal);
+    on("after", (context) => this.after(context), signal);
+    this.listen(signal);
+    withSelf(root, ".run").forEach(total);
+    this.toEnd();
+    if (!isReloaded(root)) this.toTarget();
+  }
+
+  listen(signal) {
+    if (this.whole) {
+      history.scrollRestoration = "manual";
+      signal.addEventListener("abort", () => { history.scrollRestoration = "auto"; });
+    }
+    (this.whole ? window : this.page).addEventListener("scroll", () => this.scrolled(), { passive: true, signal });
+    addEventListener("resize", () => this.stay(), { signal });
+    addEventListener("hashchange", () => this.toTarget(), { signal });
+    this.latest = near(this.region, "[data-latest]");
+    this.latest?.addEventListener("click", () => this.toEnd(), { signal });
+    // The composer says that a message was written, and that its words took more room.
+    this.root.addEventListener("timeline:end", () => this.toEnd(), { signal });
+    this.root.addEventListener("timeline:stay", () => this.stay(), { signal });
+    const dock = near(this.region, ".dock");
+    if (!dock) return;
+    const sizes = new ResizeObserver(() => this.stay());
+    sizes.observe(dock);
+    signal.addEventListener("abort", () => sizes.disconnect());
+  }
+
+  concerns({ scope }) {
+    return (scope || document).contains(this.root);
+  }
+
+  distance() {
+    const height = this.whole ? innerHeight : this.page.clientHeight;
+    return this.page.scrollHeight - height - this.page.scrollTop;
+  }
+
+  toEnd() {
+    this.page.scrollTop = this.page.scrollHeight;
+    this.there = true;
+    this.unseen = 0;
+    this.showLatest();
+  }
+
+  // Whoever was at the end stays there when something other than the log takes room: the composer that grows, a
+  // phone's keyboard, the word that a message was not sent.
+  stay() {
+    if (this.there) this.toEnd();
+  }
+
+  before(context) {
+    if (!this.concerns(context)) return;
+    this.sticking = this.distance() <= NEAR;
+    this.anchor = this.sticking && !context.earlier ? null : this.findAnchor();
+  }
+
+  // The item at the upper edge of what the reader sees: it must stay where it is.
+  findAnchor() {
+    const box = this.root.getBoundingClientRect();
+    for (let y = Math.max(box.top + 2, TOP); y < innerHeight; y += 24) {
+      const found = document.elementFromPoint(box.left + box.width / 2, y)?.closest("[data-order][id]");
+      if (found && !found.matches(".run") && this.root.contains(found)) return { id: found.id, top: found.getBoundingClientRect().top };
+    }
+    return null;
+  }
+
+  after(context) {
+    if (!this.concerns(context)) return;
+    context.spent?.remove();
+    if (this.sticking && !context.earlier) {
+      this.toEnd();
+      return;
+    }
+    const element = this.anchor && this.find(this.anchor.id);
+    const moved = element ? element.getBoundingClientRect().top - this.anchor.top : 0;
+    if (moved) this.page.scrollTop += moved;
+    this.showLatest();
+  }
+
+  arrived(element, { placed, inserted, context }) {
+    if (!placed || !this.root.contains(element)) return;
+    if (inserted && !context.earlier && !this.sticking && !element.matches(".step")) this.unseen += 1;
+    const run = element.closest(".run");
+    if (run) total(run);
+    if (!context.earlier && element.matches("[data-finished]")) announce(element.textContent);
+  }
+
+  showLatest() {
+    const button = this.latest;
+    if (!button) return;
+    const away = this.distance();
+    if (away <= NEAR) this.unseen = 0;
+    button.hidden = away <= NEAR;
+    button.querySelector("[data-latest-count]").textContent = this.unseen ? String(this.unseen) : "";
+  }
+
+  earlier(until) {
+    return earlier(this.region.querySelector("[data-earlier]"), until);
+  }
+
+  scrolled() {
+    const away = this.distance();
+    this.there = away <= NEAR;
+    this.showLatest();
+    if (this.page.scrollTop < AHEAD && away > NEAR) this.earlier();
+  }
+
+  find(id) {
+    return this.root.querySelector(`#${CSS.escape(id)}`);
+  }
+
+  // A link to one item: it is opened and marked, and loaded first if it lies before what is here.
+  async toTarget() {
+    const id = decodeURIComponent(location.hash.slice(1));
+    if (!id) return;
+    if (!this.find(id) && ITEM.test(id)) await this.earlier(id);
+    const element = this.find(id);
+    if (!element) return;
+    if (element.matches("details")) element.open = true;
+    element.scrollIntoView({ block: "center" });
+    this.there = this.distance() <= NEAR;
+    document.querySelectorAll(".found").forEach((each) => each.classList.remove("found"));
+    element.classList.add("found");
+  }
 }
 
 function announce(text) {
-  document.getElementById("announce").textContent = text.length > 300 ? `${text.slice(0, 300)}…` : text;
-}
-
-function showLatest() {
-  const button = document.querySelector("[data-latest]");
-  if (!button) return;
-  const away = distance();
-  if (away <= NEAR) unseen = 0;
-  button.hidden = away <= NEAR;
-  button.querySelector("[data-latest-count]").textContent = unseen ? String(unseen) : "";
+  document.getElementById("announce").textContent = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 // -- sums of a run's steps
@@ -93,75 +177,4 @@ function total(run) {
   run.querySelector("[data-total]").textContent = [...parts, ...models].join(" · ");
 }
 
-// -- earlier rows
-
-export async function earlier(until = "") {
-  const button = document.querySelector("[data-earlier]");
-  if (!button || loading) return loading;
-  button.disabled = true;
-  loading = load(button, until).finally(() => { loading = null; });
-  return loading;
-}
-
-async function load(button, until) {
-  const address = new URL(button.dataset.earlier, location.href);
-  address.searchParams.set("before", button.dataset.before);
-  if (until) address.searchParams.set("until", until);
-  try {
-    const answer = await fetch(address, { headers: { Accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const { changes, before: further } = await answer.json();
-    const { view } = document.querySelector("[data-timeline]")?.dataset || { view: "table" };
-    // A button with nothing left to load goes with the rows: the room that it took must not move the reader.
-    apply(changes, { view, earlier: true, spent: further ? null : button });
-    if (further) button.dataset.before = further;
-    else button.remove();
-  } catch {
-    button.textContent = "Could not be loaded. Try again";
-  }
-  button.disabled = false;
-}
-
-// -- links to one item
-
-async function toTarget() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  if (!id || !timeline()) return false;
-  if (!document.getElementById(id) && /^(msg|run|step|text|reasoning|tool|error|wake|signal|child)-/.test(id)) await earlier(id);
-  const element = document.getElementById(id);
-  if (!element) return false;
-  if (element.matches("details")) element.open = true;
-  element.scrollIntoView({ block: "center" });
-  there = distance() <= NEAR;
-  document.querySelectorAll(".found").forEach((each) => each.classList.remove("found"));
-  element.classList.add("found");
-  return true;
-}
-
-export function start() {
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-earlier]")) earlier();
-    if (event.target.closest("[data-latest]")) toEnd();
-  });
-  hooks.gap.push(async (element) => (await reload(element)) && scan());
-  if (!timeline()) return;
-  history.scrollRestoration = "manual";
-  hooks.before.push(before);
-  hooks.put.push(arrived);
-  hooks.after.push(after);
-  const sums = () => withSelf(timeline(), ".run").forEach(total);
-  sums();
-  toEnd();
-  toTarget();
-  addEventListener("hashchange", toTarget);
-  addEventListener("scroll", scrolled, { passive: true });
-  addEventListener("resize", stay);
-  new ResizeObserver(stay).observe(document.querySelector(".dock"));
-  document.addEventListener("region:loaded", () => { sums(); toEnd(); });
-}
-
-function scrolled() {
-  there = distance() <= NEAR;
-  showLatest();
-  if (page.scrollTop < 200 && distance() > NEAR) earlier();
-}
+export const { mount, unmount } = pane("timeline", "[data-timeline]", (root, signal) => new Timeline(root, signal));

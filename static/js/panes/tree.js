@@ -1,29 +1,34 @@
 // The tree of agents: fold and unfold, how many are folded away, arrow keys.
+//
+// A family may be thousands wide and hundreds deep. A change therefore looks at its own row and those above it,
+// never at all rows; and below 512 elements the browser's parser puts what lies deeper beside what it belongs
+// into, so a row may be without its line, and a line without its row.
 
-import { hooks } from "../core/patch.js";
+import { pane } from "../core/mount.js";
+import { on } from "../core/patch.js";
 import { recall, remember } from "../core/store.js";
 
-const folded = new Set(recall("folded", []));
+const MOST_FOLDED = 500; // that are remembered
+const ARROWS = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 };
 
-function fold(row, away) {
-  const button = row.querySelector(":scope > .agent-row-line > .fold");
-  if (away) folded.add(button.dataset.fold);
-  else folded.delete(button.dataset.fold);
-  remember("folded", [...folded].slice(-500));
-  show(row);
-}
+const child = (element, selector) => [...(element?.children || [])].find((each) => each.matches(selector));
+const lineOf = (row) => child(row, ".agent-row-line");
+const buttonOf = (row) => child(lineOf(row), ".fold");
+const hasKids = (row) => Boolean(child(row, ".agent-kids")?.firstElementChild);
+const rowOf = (line) => (line?.parentElement.matches(".agent-row") ? line.parentElement : null);
 
-function show(row) {
-  const button = row.querySelector(":scope > .agent-row-line > .fold");
-  const away = folded.has(button.dataset.fold) && Boolean(row.querySelector(":scope > .agent-kids > li"));
-  row.toggleAttribute("data-folded", away);
-  button.setAttribute("aria-expanded", String(!away));
-  more(row, away);
+// What this browser has folded is one thing for all trees and tabs: it is read when it is needed.
+function keep(url, away) {
+  const folded = new Set(recall("folded", []));
+  if (away) folded.add(url);
+  else folded.delete(url);
+  remember("folded", [...folded].slice(-MOST_FOLDED));
+  return folded;
 }
 
 // "worker +2": what a folded row hides.
 function more(row, away) {
-  const link = row.querySelector(":scope > .agent-row-line .agent-link");
+  const link = lineOf(row).querySelector(".agent-link");
   let label = link.querySelector(".agent-more");
   if (!away) {
     label?.remove();
@@ -37,33 +42,80 @@ function more(row, away) {
   label.textContent = [...counts].map(([type, count]) => `${type} +${count}`).join(", ");
 }
 
-export function refresh() {
-  document.querySelectorAll("[data-tree] .agent-row").forEach(show);
-  for (const tree of document.querySelectorAll("[data-current]")) {
-    for (const line of tree.querySelectorAll("[data-line]")) line.toggleAttribute("data-here", line.dataset.line === tree.dataset.current);
+class Tree {
+  touched = new Set(); // rows that the changes being applied concern
+
+  constructor(root, signal) {
+    this.root = root;
+    this.folded = new Set(recall("folded", []));
+    root.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    root.addEventListener("click", (event) => this.clicked(event), { signal });
+    on("put", (element) => this.touch(element), signal);
+    on("drop", (element) => this.touch(element), signal);
+    on("after", () => this.settle(), signal);
+    root.querySelectorAll(".agent-row").forEach((row) => this.show(row));
+    root.querySelectorAll("[data-line]").forEach((line) => this.mark(line));
+  }
+
+  touch(element) {
+    if (!this.root.contains(element)) return;
+    const row = element.closest(".agent-row");
+    if (!row) return;
+    this.touched.add(row);
+    const line = lineOf(row)?.querySelector("[data-line]");
+    if (line) this.mark(line);
+    for (let up = row.parentElement.closest(".agent-row"); up; up = up.parentElement.closest(".agent-row")) {
+      if (this.touched.has(up)) return;
+      this.touched.add(up);
+    }
+  }
+
+  settle() {
+    for (const row of this.touched) if (row.isConnected) this.show(row);
+    this.touched.clear();
+  }
+
+  mark(line) {
+    if (this.root.dataset.current) line.toggleAttribute("data-here", line.dataset.line === this.root.dataset.current);
+  }
+
+  show(row) {
+    const button = buttonOf(row);
+    if (!button) return;
+    const away = this.folded.has(button.dataset.fold) && hasKids(row);
+    row.toggleAttribute("data-folded", away);
+    button.setAttribute("aria-expanded", String(!away));
+    more(row, away);
+  }
+
+  fold(row, away) {
+    const button = buttonOf(row);
+    if (!button) return;
+    this.folded = keep(button.dataset.fold, away);
+    this.show(row);
+  }
+
+  clicked(event) {
+    const button = event.target.closest("[data-fold]");
+    const row = button && rowOf(button.parentElement);
+    if (row) this.fold(row, button.getAttribute("aria-expanded") === "true");
+  }
+
+  pressed(event) {
+    const line = event.target.closest(".agent-link, .fold")?.closest(".agent-row-line");
+    if (!line || !ARROWS[event.key]) return;
+    event.preventDefault();
+    const row = rowOf(line);
+    const folded = row?.hasAttribute("data-folded");
+    if (event.key === "ArrowLeft" && row && !folded && hasKids(row)) return this.fold(row, true);
+    if (event.key === "ArrowRight" && folded) return this.fold(row, false);
+    const links = [...this.root.querySelectorAll(".agent-link")];
+    const step = ARROWS[event.key];
+    let next = links.indexOf(line.querySelector(".agent-link")) + step;
+    while (links[next] && !links[next].checkVisibility()) next += step;
+    links[next]?.focus();
+    return undefined;
   }
 }
 
-function pressed(event) {
-  const link = event.target.closest?.("[data-tree] .agent-link, [data-tree] .fold");
-  if (!link || !["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
-  event.preventDefault();
-  const row = link.closest(".agent-row");
-  if (event.key === "ArrowLeft" && !row.hasAttribute("data-folded") && row.querySelector(".agent-kids > li")) return fold(row, true);
-  if (event.key === "ArrowRight" && row.hasAttribute("data-folded")) return fold(row, false);
-  const links = [...link.closest("[data-tree]").querySelectorAll(".agent-link")].filter((each) => each.checkVisibility());
-  const here = links.indexOf(row.querySelector(".agent-link"));
-  const step = event.key === "ArrowUp" || event.key === "ArrowLeft" ? -1 : 1;
-  links[here + step]?.focus();
-}
-
-export function start() {
-  refresh();
-  document.addEventListener("keydown", pressed);
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-fold]");
-    if (button) fold(button.closest(".agent-row"), button.getAttribute("aria-expanded") === "true");
-  });
-  hooks.after.push(({ view }) => view === "directory" && refresh());
-  document.addEventListener("region:loaded", refresh);
-}
+export const { mount, unmount } = pane("tree", "[data-tree]", (root, signal) => new Tree(root, signal));

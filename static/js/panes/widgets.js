@@ -1,94 +1,86 @@
-// Small things: growing text areas, drafts, examples, dismissed notices, menus, details on wide screens.
+// Small things: the form that starts an assistant, menus, dismissed notices, forms that send themselves, details
+// on wide screens, failed requests.
 
-import { recall, remember } from "../core/store.js";
+import { draft, forgetDraft } from "../core/drafting.js";
+import { pane } from "../core/mount.js";
+import { remember } from "../core/store.js";
 
-export function grow(area) {
-  if (CSS.supports("field-sizing", "content")) return;
-  area.style.height = "auto";
-  area.style.height = `${area.scrollHeight + 2}px`;
-}
-
-const draftKey = (area) => `draft:${area.dataset.draftKey}`;
-
-export function forgetDraft(area) {
-  remember(draftKey(area), null);
-}
-
-function draft(area) {
-  const kept = recall(draftKey(area), "");
-  if (kept && !area.value) area.value = kept;
-  grow(area);
-  area.addEventListener("input", () => {
-    remember(draftKey(area), area.value);
-    grow(area);
-  });
-}
-
-// Enter sends; Shift-Enter breaks; Enter that ends an input method's word does neither.
-export const isSend = (event) => event.key === "Enter" && !event.shiftKey && !event.altKey && !event.isComposing;
-
-function startForm(form) {
+function start(form, signal) {
   const area = form.querySelector("textarea");
-  area.addEventListener("keydown", (event) => {
-    if (!isSend(event)) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
+  const button = form.querySelector("[type=submit]");
+  draft(area, signal);
   form.addEventListener("submit", () => {
     forgetDraft(area);
-    form.querySelector("[type=submit]").disabled = true;
-  });
+    button.disabled = true;
+  }, { signal });
   // Coming back by the browser's button must not find the form switched off.
-  addEventListener("pageshow", () => { form.querySelector("[type=submit]").disabled = false; });
-}
-
-function clicked(event) {
-  const example = event.target.closest("[data-example]");
-  if (example) {
-    const area = document.querySelector("[data-start] textarea");
-    area.value = example.textContent;
-    area.dispatchEvent(new Event("input"));
-    area.focus();
-  }
-  if (event.target.closest("[data-dismiss]")) {
-    const notice = event.target.closest("[data-notice]");
-    remember(`dismissed:${notice.dataset.notice}`, true);
-    document.documentElement.dataset.dismissed = notice.dataset.notice;
-  }
-  for (const menu of document.querySelectorAll("details.menu[open]")) {
-    if (!menu.contains(event.target) || event.target.closest(".menu-body a, .menu-body button")) menu.open = false;
+  addEventListener("pageshow", () => { button.disabled = false; }, { signal });
+  for (const example of form.parentElement.querySelectorAll("[data-example]")) {
+    example.addEventListener("click", () => {
+      area.value = example.textContent;
+      area.dispatchEvent(new Event("input"));
+      area.focus();
+    }, { signal });
   }
 }
 
-export function start() {
-  document.querySelectorAll("textarea[data-draft-key]").forEach(draft);
-  document.querySelectorAll("[data-start]").forEach(startForm);
-  document.addEventListener("click", clicked);
-  document.addEventListener("keydown", (event) => {
-    const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
-    if (!menu) return;
+function menu(details, signal) {
+  const clicked = ({ target }) => {
+    if (!details.contains(target) || target.closest(".menu-body a, .menu-body button")) details.open = false;
+  };
+  const pressed = (event) => {
+    if (event.key !== "Escape" || !details.open) return;
     event.preventDefault();
-    menu.open = false;
-    menu.querySelector("summary").focus();
-  });
-  for (const form of document.querySelectorAll("[data-auto-submit]")) {
-    form.querySelector("[type=submit]").hidden = true;
-    form.addEventListener("change", () => form.requestSubmit());
-  }
+    details.open = false;
+    details.querySelector("summary").focus();
+  };
+  document.addEventListener("click", clicked, { signal });
+  document.addEventListener("keydown", pressed, { signal });
+}
+
+function notice(element, signal) {
+  element.addEventListener("click", ({ target }) => {
+    if (!target.closest("[data-dismiss]")) return;
+    remember(`dismissed:${element.dataset.notice}`, true);
+    document.documentElement.dataset.dismissed = element.dataset.notice;
+  }, { signal });
+}
+
+function filters(form, signal) {
+  form.querySelector("[type=submit]").hidden = true;
+  form.addEventListener("change", () => form.requestSubmit(), { signal });
+}
+
+function wideOpen(details, signal) {
   const wide = matchMedia("(min-width: 64.01rem)");
-  const open = () => document.querySelectorAll("[data-wide-open]").forEach((each) => { each.open = wide.matches; });
-  wide.addEventListener("change", open);
+  const open = () => { details.open = wide.matches; };
+  wide.addEventListener("change", open, { signal });
   open();
-  document.addEventListener("htmx:responseError", problem);
-  document.addEventListener("htmx:sendError", problem);
 }
 
 // A request of htmx that failed says so where its answer would have been.
-function problem(event) {
-  const status = event.detail.xhr?.status;
-  const text = document.createElement("p");
-  text.className = "field-error";
-  text.setAttribute("role", "alert");
-  text.textContent = status ? `This could not be loaded (${status}). Reload the page to try again.` : "No connection: this could not be loaded.";
-  (event.detail.target || event.target).replaceChildren(text);
+function problems(body, signal) {
+  const said = (event) => {
+    const status = event.detail.xhr?.status;
+    const text = document.createElement("p");
+    text.className = "field-error";
+    text.setAttribute("role", "alert");
+    text.textContent = status ? `This could not be loaded (${status}). Reload the page to try again.` : "No connection: this could not be loaded.";
+    (event.detail.target || event.target).replaceChildren(text);
+  };
+  document.addEventListener("htmx:responseError", said, { signal });
+  document.addEventListener("htmx:sendError", said, { signal });
 }
+
+const WIDGETS = [
+  ["[data-start]", start],
+  ["details.menu", menu],
+  ["[data-notice]", notice],
+  ["[data-auto-submit]", filters],
+  ["[data-wide-open]", wideOpen],
+  ["body", problems],
+];
+
+export const { mount, unmount } = pane("widgets", WIDGETS.map(([selector]) => selector).join(", "), (root, signal) => {
+  for (const [selector, begin] of WIDGETS) if (root.matches(selector)) begin(root, signal);
+});
