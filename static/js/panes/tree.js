@@ -1,8 +1,8 @@
 // The tree of agents: fold and unfold, how many are folded away, arrow keys.
 //
 // A family may be thousands wide and hundreds deep. A change therefore looks at its own row and those above it,
-// never at all rows; and below 512 elements the browser's parser puts what lies deeper beside what it belongs
-// into, so a row may be without its line, and a line without its row.
+// never at all rows; and below 512 elements a browser's parser puts what lies deeper beside what it belongs into,
+// so that a row may be without its line, a line without its row, and a link without either.
 
 import { pane } from "../core/mount.js";
 import { on } from "../core/patch.js";
@@ -29,13 +29,13 @@ function keep(url, away) {
 // "worker +2": what a folded row hides.
 function more(row, away) {
   const link = lineOf(row).querySelector(".agent-link");
-  let label = link.querySelector(".agent-more");
-  if (!away) {
+  let label = link?.querySelector(".agent-more");
+  if (!away || !link) {
     label?.remove();
     return;
   }
   const counts = new Map();
-  for (const line of row.querySelectorAll(".agent-kids [data-line]")) {
+  for (const line of child(row, ".agent-kids").querySelectorAll("[data-line]")) {
     counts.set(line.dataset.type, (counts.get(line.dataset.type) || 0) + 1);
   }
   label ||= link.appendChild(Object.assign(document.createElement("span"), { className: "agent-more" }));
@@ -98,20 +98,22 @@ class Tree {
   clicked(event) {
     const button = event.target.closest("[data-fold]");
     const row = button && rowOf(button.parentElement);
-    if (row) this.fold(row, button.getAttribute("aria-expanded") === "true");
+    if (row && buttonOf(row) === button) this.fold(row, button.getAttribute("aria-expanded") === "true");
   }
 
   pressed(event) {
-    const line = event.target.closest(".agent-link, .fold")?.closest(".agent-row-line");
-    if (!line || !ARROWS[event.key]) return;
+    const control = event.target.closest(".agent-link, .fold");
+    if (!control || !ARROWS[event.key]) return undefined;
     event.preventDefault();
+    const line = control.closest(".agent-row-line");
     const row = rowOf(line);
     const folded = row?.hasAttribute("data-folded");
     if (event.key === "ArrowLeft" && row && !folded && hasKids(row)) return this.fold(row, true);
     if (event.key === "ArrowRight" && folded) return this.fold(row, false);
     const links = [...this.root.querySelectorAll(".agent-link")];
     const step = ARROWS[event.key];
-    let next = links.indexOf(line.querySelector(".agent-link")) + step;
+    const link = control.matches(".agent-link") ? control : line?.querySelector(".agent-link");
+    let next = links.indexOf(link) + step;
     while (links[next] && !links[next].checkVisibility()) next += step;
     links[next]?.focus();
     return undefined;
