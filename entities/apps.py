@@ -19,6 +19,14 @@ SHEETS = (
 )
 """In the order of the cascade."""
 
+SCRIPTS = (
+    "agents/js/panes/agents.js",
+    "agents/js/panes/tree.js",
+    "agents/js/panes/timeline.js",
+    "agents/js/panes/composer.js",
+    "agents/js/panes/events.js",
+)
+
 
 class EntitiesConfig(AppConfig):
     """Agents."""
@@ -71,6 +79,8 @@ def _add_to_skeleton() -> None:
 
     for sheet in SHEETS:
         skeleton.style(sheet)
+    for module in SCRIPTS:
+        skeleton.script(module)
     pages.offer("agent", addresses.page, link=addresses.link)
     skeleton.home("entities:home")
     skeleton.navigate("Agents", "entities:agents", section="agents", order=10, key="a")

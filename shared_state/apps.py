@@ -13,6 +13,18 @@ SHEETS = (
 )
 """In the order of the cascade; those of other apps come after them."""
 
+SCRIPTS = (
+    "agents/js/main.js",
+    "agents/js/core/connection.js",
+    "agents/js/core/keys.js",
+    "agents/js/core/times.js",
+    "agents/js/core/earlier.js",
+    "agents/js/panes/widgets.js",
+    "agents/js/panes/board.js",
+    "agents/js/panes/tables.js",
+)
+"""The socket first. What each needs of the others, it imports."""
+
 
 class SharedStateConfig(AppConfig):
     """Streams, rows, live pages."""
@@ -34,4 +46,6 @@ class SharedStateConfig(AppConfig):
 
         for number, sheet in enumerate(SHEETS):
             skeleton.style(sheet, order=number)
+        for number, module in enumerate(SCRIPTS):
+            skeleton.script(module, order=number)
         skeleton.navigate("Shared", "shared_state:shared-list", section="shared", more=" state", key="s")

@@ -63,6 +63,7 @@ class Part:
 
 _entries: dict[str, Entry] = {}
 _styles: dict[str, int] = {}
+_scripts: dict[str, int] = {}
 _parts: dict[str, dict[str, Part]] = {slot: {} for slot in sorted(SLOTS)}
 _homes: dict[str, None] = {}
 _told: dict[str, str] = {}
@@ -95,6 +96,11 @@ def tell(name: str, url_name: str) -> None:
 def style(path: str, *, order: int = 50) -> None:
     """Add a static stylesheet to every page. A higher `order` comes later, and so has the last word."""
     _styles[path] = order
+
+
+def script(path: str, *, order: int = 50) -> None:
+    """Add a static script module to every page, as an element of its own: one that fails stops no other."""
+    _scripts[path] = order
 
 
 def fill(slot: str, template: str, *, when: Condition = lambda request: True) -> None:
@@ -155,6 +161,11 @@ def sign_in_address() -> str:
 def styles() -> list[str]:
     """The stylesheets in their order."""
     return sorted(_styles, key=lambda path: _styles[path])
+
+
+def scripts() -> list[str]:
+    """The script modules in their order."""
+    return sorted(_scripts, key=lambda path: _scripts[path])
 
 
 def filled(slot: str, request: HttpRequest) -> SafeString:

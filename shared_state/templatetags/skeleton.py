@@ -53,6 +53,12 @@ def styles() -> list[str]:
 
 
 @register.simple_tag
+def scripts() -> list[str]:
+    """The script modules of all apps."""
+    return skeleton.scripts()
+
+
+@register.simple_tag
 def site_name() -> str:
     """What the site is called."""
     return conf.site_name

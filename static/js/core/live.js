@@ -1,9 +1,13 @@
 // The page's one websocket: feeds with their cursors, requests with their answers, and coming back.
 //
 // A feed is declared in HTML: <div data-feed="/assistant/x" data-view="timeline" data-after="cursor">.
-// Its cursor moves with every patch, so after a lost connection it goes on where it was.
+// Its cursor moves with every patch, so after a lost connection it goes on where it was. Several elements may
+// declare the same one: the socket follows it once.
+//
+// There is one socket for the page and all its panes, so what is known of it stands in this module.
 
-import { apply } from "./patch.js";
+import { Listeners } from "./common.js";
+import { apply, on } from "./patch.js";
 import { reload } from "./region.js";
 
 const SIGN_IN = 4401; // close code of the server: nobody is signed in any more
@@ -11,47 +15,78 @@ const FIRST_WAIT = 400; // milliseconds before the first try to reconnect
 const LONGEST_WAIT = 15000;
 const ANSWER_WAIT = 20000; // a request without an answer for so long has failed
 
-const feeds = new Map(); // "stream\nview" → { id, stream, view, after, element }
+const feeds = new Map(); // "stream\nview" → { id, stream, view, after, elements, current }
 const waiting = new Map(); // ref → { resolve, reject, timer }
-const listeners = new Set(); // called with "open", "lost", "closed"
+const listeners = new Listeners("the connection's state"); // called with "open", "lost", "closed"
 
 let socket = null;
 let tries = 0;
 let timer = 0;
 let lastId = 0;
 let address = "";
+let state = "";
+let scanning = false;
 
 export const isOpen = () => socket?.readyState === WebSocket.OPEN;
-export const onState = (listener) => listeners.add(listener);
+
+// Tell of the connection, and at once what it is: whoever asks may have been fetched after it opened.
+export function onState(listener, signal) {
+  listeners.add(listener, signal);
+  if (state) listener(state);
+}
 
 export function start(path) {
   address = path.replace(/^\//, `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/`);
-  scan();
   connect();
   addEventListener("online", hurry);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && hurry());
   addEventListener("pagehide", () => socket?.close());
   addEventListener("pageshow", (event) => event.persisted && connect());
+  // A text of which a piece is missing.
+  on("gap", reload);
 }
 
-// Follow what the page declares, and leave what is not on it any more.
-export function scan() {
+// An element that declares a feed came or went: look once at all that the page has now.
+export const mount = soon;
+export const unmount = soon;
+
+function soon() {
+  if (scanning) return;
+  scanning = true;
+  queueMicrotask(scan);
+}
+
+function scan() {
+  scanning = false;
   const declared = new Map();
   for (const element of document.querySelectorAll("[data-feed]")) {
-    const { feed: stream, view, after } = element.dataset;
-    const key = `${stream}\n${view}`;
-    if (declared.has(key)) continue;
-    const known = feeds.get(key);
-    if (known?.element === element) declared.set(key, known);
-    else declared.set(key, { id: ++lastId, stream, view, after, element });
+    const key = `${element.dataset.feed}\n${element.dataset.view}`;
+    declared.set(key, [...(declared.get(key) || []), element]);
   }
   for (const [key, feed] of feeds) {
-    if (!declared.has(key)) send({ op: "unfollow", id: feed.id });
+    if (declared.has(key)) continue;
+    feeds.delete(key);
+    send({ op: "unfollow", id: feed.id });
   }
-  const fresh = [...declared].filter(([key, feed]) => feeds.get(key) !== feed);
-  feeds.clear();
-  for (const [key, feed] of declared) feeds.set(key, feed);
-  for (const [, feed] of fresh) follow(feed);
+  for (const [key, elements] of declared) declare(key, elements);
+}
+
+// A new element shows the stream as it was at its own cursor: what came later than the earliest is asked for.
+// Elements that have it already get it twice, which changes nothing.
+function declare(key, elements) {
+  const known = feeds.get(key);
+  const fresh = elements.filter((element) => !known?.elements.includes(element));
+  const stay = fresh.length < elements.length;
+  const cursors = fresh.map((element) => element.dataset.after).filter(Boolean);
+  const after = [...cursors, ...(stay && known.after ? [known.after] : [])].sort()[0];
+  if (stay && after === known.after) {
+    known.elements = elements;
+    return;
+  }
+  const { feed: stream, view } = elements[0].dataset;
+  const feed = { id: ++lastId, stream, view, after: after || elements[0].dataset.after, elements, current: false };
+  feeds.set(key, feed);
+  follow(feed);
 }
 
 // Ask for something; resolves when the server said ok, rejects with its error or when the connection is lost.
@@ -111,9 +146,18 @@ function hurry() {
 }
 
 const send = (frame) => isOpen() && socket.send(JSON.stringify(frame));
-const follow = ({ id, stream, view, after }) => send({ op: "follow", id, stream, view, after });
-const tell = (state) => listeners.forEach((listener) => listener(state));
 const byId = (id) => [...feeds.values()].find((feed) => feed.id === id);
+
+function follow(feed) {
+  const { id, stream, view, after } = feed;
+  feed.current = false;
+  send({ op: "follow", id, stream, view, after });
+}
+
+function tell(news) {
+  state = news;
+  listeners.tell(news);
+}
 
 function receive(frame) {
   if (frame.op === "patch") return patched(frame);
@@ -125,19 +169,28 @@ function receive(frame) {
   return undefined;
 }
 
+// What was under way when we asked anew belongs to the feed before: it may lie beyond what we asked for.
 function patched({ stream, view, cursor, changes }) {
   const feed = feeds.get(`${stream}\n${view}`);
-  if (!feed || cursor <= feed.after) return;
+  if (!feed?.current || cursor <= feed.after) return;
   feed.after = cursor;
-  feed.element.dataset.after = cursor;
-  apply(changes, { stream, view, feed });
+  for (const element of feed.elements) element.dataset.after = cursor;
+  for (const scope of scopesOf(feed)) apply(changes, { stream, view, scope });
+}
+
+// A region follows what it declares; what is declared outside of one concerns the whole page.
+function scopesOf({ elements }) {
+  const regions = new Set(elements.map((element) => element.closest("[data-region]") || document));
+  return regions.has(document) ? [document] : regions;
 }
 
 function failed(frame) {
   if (frame.ref && waiting.has(frame.ref)) return settle(frame.ref, "reject", frame);
   const feed = frame.id ? byId(frame.id) : null;
-  if (feed) feed.element.dispatchEvent(new CustomEvent("live:refused", { bubbles: true, detail: { ...frame, feed } }));
-  else console.warn("live:", frame.code, frame.message);
+  if (!feed) return console.warn("live:", frame.code, frame.message);
+  for (const element of feed.elements) {
+    element.dispatchEvent(new CustomEvent("live:refused", { bubbles: true, detail: frame }));
+  }
   return undefined;
 }
 
@@ -150,7 +203,9 @@ function settle(ref, how, value) {
 }
 
 function followed(feed, cursor) {
-  if (feed && !feed.after) feed.after = cursor;
+  if (!feed) return;
+  feed.current = true;
+  feed.after ||= cursor;
 }
 
 function lagged(feed) {
@@ -159,12 +214,11 @@ function lagged(feed) {
 
 // Too far behind to catch up. A feed that stands in no region has nothing to reload: it goes on from now,
 // and whoever draws from it asks for what it missed.
-async function reset(feed) {
+function reset(feed) {
   if (!feed) return;
-  if (feed.element.closest("[data-region]")) {
-    if (await reload(feed.element)) scan();
-    return;
-  }
+  const inRegions = feed.elements.filter((element) => element.closest("[data-region]"));
+  inRegions.forEach(reload);
+  if (inRegions.length) return;
   feed.after = undefined;
   follow(feed);
   document.dispatchEvent(new CustomEvent("live:skipped", { detail: feed }));

@@ -1,11 +1,14 @@
 // Times as people say them: "3 min ago", and running clocks. The exact time is in the title.
 
+import { withSelf } from "./common.js";
+import { pane, parts } from "./mount.js";
+
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
-export function refresh(root = document) {
+function refresh(part) {
   const now = Date.now();
-  for (const element of root.querySelectorAll("time[data-ago]")) {
+  for (const element of withSelf(part, "time[data-ago]")) {
     const then = new Date(element.dateTime);
     const text = ago((now - then) / 1000, then);
     if (element.textContent !== text) element.textContent = text;
@@ -13,9 +16,9 @@ export function refresh(root = document) {
   }
 }
 
-export function tick() {
+function tick(part) {
   const now = Date.now();
-  for (const element of document.querySelectorAll("[data-since]")) {
+  for (const element of withSelf(part, "[data-since]")) {
     const then = Date.parse(element.dataset.since);
     if (then) element.textContent = elapsed(Math.max(0, (now - then) / 1000));
   }
@@ -33,9 +36,10 @@ function ago(seconds, then) {
 const elapsed = (seconds) =>
   seconds < 60 ? `${Math.floor(seconds)} s` : `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
 
-export function start() {
-  refresh();
-  tick();
-  setInterval(refresh, 10000);
-  setInterval(tick, 1000);
-}
+export const { mount, unmount } = pane("times", "body", (body, signal) => {
+  const clocks = [setInterval(() => refresh(body), 10000), setInterval(() => tick(body), 1000)];
+  signal.addEventListener("abort", () => clocks.forEach(clearInterval));
+  parts.add(refresh, signal);
+  refresh(body);
+  tick(body);
+});

@@ -4,34 +4,47 @@
 // data-keep is a shell: once there it is not replaced, because others lie in it; one with data-drop-empty goes
 // when the last of them does. One with data-blocks grows at its end: what stands at its beginning and is still the
 // same stays in place, with the reader's focus and selection.
+//
+// Ids are looked for in the `scope` of the changes alone, the region that follows them: a page may have several.
 
-export const hooks = { before: [], put: [], text: [], drop: [], after: [], gap: [] };
+import { attempt, Listeners } from "./common.js";
 
+const NEARBY = 32; // how many siblings are looked at one by one before the rest is halved
+
+// What listens to changes: `before` and `after` all of them, and each `put`, `text`, `drop`, and a `gap` in a text.
+const hooks = Object.fromEntries(["before", "put", "text", "drop", "after", "gap"].map((kind) => [kind, new Listeners(kind)]));
 const lengths = new WeakMap(); // streamed text → the number of code points to its end, as the server counts them
 const template = document.createElement("template");
 
+export const on = (kind, listener, signal) => hooks[kind].add(listener, signal);
+
+// A change that fails is said in the console; those after it are applied all the same.
 export function apply(changes, context = {}) {
-  for (const hook of hooks.before) hook(context);
-  for (const [kind, target, ...rest] of changes) {
-    if (kind === "put") put(target, ...rest, context);
-    else if (kind === "text") append(target, ...rest, context);
-    else if (kind === "drop") drop(target);
-  }
-  for (const hook of hooks.after) hook(context);
+  hooks.before.tell(context);
+  for (const change of changes) attempt("a change", () => applyOne(change, context));
+  hooks.after.tell(context);
 }
+
+function applyOne([kind, target, ...rest], context) {
+  if (kind === "put") put(target, ...rest, context);
+  else if (kind === "text") append(target, ...rest, context);
+  else if (kind === "drop") drop(target, context);
+}
+
+const find = (id, { scope = document }) => scope.querySelector(`#${CSS.escape(id)}`);
 
 function put(target, parentId, order, html, insert, context) {
   template.innerHTML = html;
   const fresh = template.content.firstElementChild;
   if (!fresh) return;
-  const old = document.getElementById(target);
-  const parent = parentId ? document.getElementById(parentId) : null;
+  const old = find(target, context);
+  const parent = parentId ? find(parentId, context) : null;
   let placed = false;
   if (old) placed = replace(old, fresh, order);
   else if (insert && parent) placed = place(parent, fresh, order);
   const element = old && old.isConnected ? old : fresh;
   if (placed && window.htmx) window.htmx.process(fresh);
-  for (const hook of hooks.put) hook(element, { placed, inserted: placed && !old, context });
+  hooks.put.tell(element, { placed, inserted: placed && !old, context });
 }
 
 function replace(old, fresh, order) {
@@ -61,40 +74,61 @@ function growTo(old, fresh) {
   for (const name of fresh.getAttributeNames()) old.setAttribute(name, fresh.getAttribute(name));
 }
 
-// Sorted by data-order. Most arrive last, so the search goes from the end.
+// Sorted by data-order. Most arrive last, many in a list of the newest first; in a wide family the rest is halved.
 function place(parent, fresh, order) {
   fresh.remove();
   if (order) fresh.dataset.order = order;
-  let before = null;
-  for (let child = parent.lastElementChild; child; child = child.previousElementSibling) {
-    if (child.dataset.order === undefined || child.dataset.order <= order) break;
-    before = child;
-  }
-  parent.insertBefore(fresh, before);
+  parent.insertBefore(fresh, follower(parent, order));
   return true;
 }
 
+const precedes = (child, order) => child.dataset.order === undefined || child.dataset.order <= order;
+
+// The child that an element with this order stands before; null at the end.
+function follower(parent, order) {
+  let before = null;
+  let looked = 0;
+  for (let child = parent.lastElementChild; child; child = child.previousElementSibling) {
+    if (precedes(child, order)) return before;
+    before = child;
+    looked += 1;
+    if (looked === NEARBY) return halved(parent.children, order);
+  }
+  return before;
+}
+
+function halved(children, order) {
+  if (!precedes(children[0], order)) return children[0];
+  let [low, high] = [1, children.length - NEARBY];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (precedes(children[middle], order)) low = middle + 1;
+    else high = middle;
+  }
+  return children[high];
+}
+
 function append(target, text, start, context) {
-  const element = document.getElementById(target);
+  const element = find(target, context);
   if (!element) return;
   const have = lengths.get(element) ?? Number(element.dataset.begin || 0) + Array.from(element.textContent).length;
   const points = Array.from(text);
   if (start > have) {
-    for (const hook of hooks.gap) hook(element, context);
+    hooks.gap.tell(element, context);
     return;
   }
   const fresh = points.slice(have - start);
   if (!element.firstChild) element.append("");
   element.firstChild.appendData(fresh.join(""));
   lengths.set(element, have + fresh.length);
-  for (const hook of hooks.text) hook(element);
+  hooks.text.tell(element, context);
 }
 
-function drop(target) {
-  const element = document.getElementById(target);
+function drop(target, context) {
+  const element = find(target, context);
   if (!element) return;
-  for (const hook of hooks.drop) hook(element);
-  const shell = element.parentElement.closest("[data-drop-empty]");
+  hooks.drop.tell(element, context);
+  const shell = element.parentElement?.closest("[data-drop-empty]");
   element.remove();
   if (shell && !shell.querySelector("[data-order]")) shell.remove();
 }
