@@ -23,6 +23,7 @@ from entities.web import addresses
 from shared_state import api
 from shared_state.html import skeleton
 from shared_state.live import session
+from shared_state.live.send_queue import SendQueue
 from shared_state.templatetags.state import markdown
 from tests.entities import making
 from tests.entities.browsing import Element, parse
@@ -139,7 +140,7 @@ def test_every_link_of_a_push_is_below_the_prefix(host: Entity, view: str) -> No
 async def opens(scope: dict[str, Any]) -> None:
     """A socket is opened; that nobody is signed in does not matter here."""
     with pytest.raises(api.AccessDenied):
-        await session.identify(scope, session.SendQueue())
+        await session.identify(scope, SendQueue())
     await session.stop()
 
 
