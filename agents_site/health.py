@@ -35,7 +35,7 @@ def reach_database() -> None:
 
 def reach_writer() -> None:
     """A write of nothing, behind whatever waits to be written."""
-    api.unit(lambda unit: None, origin=api.Origin("system:health"))
+    api.unit(lambda unit: None, provenance=api.Provenance("system:health"))
 
 
 def reach_bus() -> None:

@@ -43,8 +43,8 @@ from shared_state.api import (
     AccessDenied,
     Event,
     InvalidRow,
-    Origin,
     Principal,
+    Provenance,
     RowExists,
     RowNotFound,
     SharedStateSchema,
@@ -144,7 +144,7 @@ def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
     """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     request = _spawn_request(principal, new)
-    return unit(lambda u: births.spawn(u, request), origin=Origin(request.creator))
+    return unit(lambda u: births.spawn(u, request), provenance=Provenance(request.creator))
 
 
 def _spawn_request(principal: Principal, new: NewEntity) -> births.SpawnRequest:
@@ -170,7 +170,7 @@ def deliver_now(
     found = get_entity(principal, url, "write")
     return unit(
         lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
-        origin=Origin(str(principal)),
+        provenance=Provenance(str(principal)),
     )
 
 
@@ -178,13 +178,13 @@ def signal_now(principal: Principal, url: str, name: str, *, reason: str = "") -
     """Send a signal; `SIGINT` stops the present run. Returns the outcome. Raises as `deliver_now`."""
     found = get_entity(principal, url, "signal")
     who = str(principal)
-    return unit(lambda u: signals.signal(u, found, name, who, reason), origin=Origin(who))
+    return unit(lambda u: signals.signal(u, found, name, who, reason), provenance=Provenance(who))
 
 
 async def spawn(principal: Principal, new: NewEntity) -> Entity:
     """`spawn_now` for async callers."""
     request = _spawn_request(principal, new)
-    return await submit(lambda u: births.spawn(u, request), origin=Origin(request.creator))
+    return await submit(lambda u: births.spawn(u, request), provenance=Provenance(request.creator))
 
 
 async def deliver(
@@ -194,7 +194,7 @@ async def deliver(
     found = await in_thread(get_entity, principal, url, "write")
     return await submit(
         lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
-        origin=Origin(str(principal)),
+        provenance=Provenance(str(principal)),
     )
 
 
@@ -202,22 +202,22 @@ async def signal(principal: Principal, url: str, name: str, *, reason: str = "")
     """`signal_now` for async callers."""
     found = await in_thread(get_entity, principal, url, "signal")
     who = str(principal)
-    return await submit(lambda u: signals.signal(u, found, name, who, reason), origin=Origin(who))
+    return await submit(lambda u: signals.signal(u, found, name, who, reason), provenance=Provenance(who))
 
 
 def wake_now(principal: Principal, found: Entity) -> None:
     """Wake an entity by hand. Raises `AccessDenied`."""
     require(principal, "manage", found.stream)
-    unit(lambda u: wake.request_manual(u, found, str(principal)), origin=Origin(str(principal)))
+    unit(lambda u: wake.request_manual(u, found, str(principal)), provenance=Provenance(str(principal)))
 
 
 def release_lease(principal: Principal, found: Entity) -> bool:
     """Take an entity's lease from its worker. Raises `AccessDenied`."""
     require(principal, "manage", found.stream)
-    return unit(lambda u: signals.release_lease(u, found), origin=Origin(str(principal)))
+    return unit(lambda u: signals.release_lease(u, found), provenance=Provenance(str(principal)))
 
 
 def retry_parked(principal: Principal, parked: Wake) -> bool:
     """Retry a parked wake. Raises `AccessDenied`."""
     require(principal, "manage", parked.entity.stream)
-    return unit(lambda u: signals.retry_parked(u, parked), origin=Origin(str(principal)))
+    return unit(lambda u: signals.retry_parked(u, parked), provenance=Provenance(str(principal)))

@@ -11,7 +11,7 @@ from agents_site.api.errors import ApiError
 from agents_site.api.http import Answer, Call
 from entities.models import EntityType
 from shared_state import api
-from shared_state.api import CollectionSpec, Event, Json, Origin, StreamInfo, Unit, in_thread
+from shared_state.api import CollectionSpec, Event, Json, Provenance, StreamInfo, Unit, in_thread
 from shared_state.models import Stream
 
 MOST_EVENTS = 1_000
@@ -105,7 +105,7 @@ async def write_row(call: Call) -> Answer:
         raise ApiError(400, "invalid_body", f"key: needed for {body.operation}.")
     stream, spec = await in_thread(_writable, call, body.operation)
     result = await api.submit(
-        lambda unit: _write(unit, call, stream, spec, body), origin=Origin(str(call.principal))
+        lambda unit: _write(unit, call, stream, spec, body), provenance=Provenance(str(call.principal))
     )
     return Answer(result, 201 if body.operation == "insert" else 200)
 

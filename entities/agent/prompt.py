@@ -103,7 +103,7 @@ def _handled_by(row: Row, wake: int, until: int) -> int | None:
     if row.type != "inbox":
         return None
     if row.value["status"] == "processed":
-        number = _number(row.origin.wake)
+        number = _number(row.provenance.wake)
         return number if number <= wake else None
     return wake if row.value["status"] == "pending" and row.created < until else None
 

@@ -77,7 +77,7 @@ def with_run(data: RunData, event: Event) -> RunData:
     )
     run = Row(
         event.stream, event.type, event.key, event.value, created, event.offset, since, event.timestamp,
-        event.origin,
+        event.provenance,
     )  # fmt: skip
     return replace(data, run=run)
 

@@ -129,14 +129,14 @@ class Node:
 
 def of_row(row: Row) -> Fact:
     """A row as it is."""
-    return Fact(row.stream, row.type, row.key, row.value, row.origin.run, row.created)
+    return Fact(row.stream, row.type, row.key, row.value, row.provenance.run, row.created)
 
 
 def of_event(event: Event) -> Fact:
     """What an event says. Only an insert knows the place of its row; an update leaves it where it is."""
     created = event.offset if event.operation == "insert" else None
     deleted = event.operation == "delete"
-    return Fact(event.stream, event.type, event.key, event.value, event.origin.run, created, deleted)
+    return Fact(event.stream, event.type, event.key, event.value, event.provenance.run, created, deleted)
 
 
 def timeline_id(stream: int) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from entities.models import Entity
 from entities.wakes.wake import Claimed
-from shared_state.api import Fence, Origin, Row, Unit, append, committed, in_thread, submit
+from shared_state.api import Fence, Provenance, Row, Unit, append, committed, in_thread, submit
 
 MAX_NAME = 160
 """The longest description in a change's key; a longer one is cut, and told apart by its hash."""
@@ -85,10 +85,10 @@ class Session:
         """A change's key for any stream. In a shared one, others are in their first wake and call as well."""
         return f"{self.stream}:{self.scope.name(what)}"
 
-    def origin(self) -> Origin:
+    def provenance(self) -> Provenance:
         """Where a change that is made now comes from."""
         scope = self.scope
-        return Origin(self.writer, self.claimed.key, scope.run, scope.tool_call)
+        return Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
 
     def enter(self, scope: Scope) -> Any:
         """Make `scope` the running task's; give the answer to `leave`."""
@@ -100,10 +100,10 @@ class Session:
 
     async def change(self, operation: Callable[[Unit], T]) -> T:
         """Do a change, or rehearse it after those before it. Raises what it raises, and `StaleEpoch`."""
-        scope, origin = self.scope, self.origin()
+        scope, provenance = self.scope, self.provenance()
         if not scope.atomic:
-            return await submit(operation, origin=origin, fence=self.fence)
-        result = await self._rehearse([*scope.staged, operation], origin)
+            return await submit(operation, provenance=provenance, fence=self.fence)
+        result = await self._rehearse([*scope.staged, operation], provenance)
         scope.staged.append(operation)
         return result  # type: ignore[no-any-return]
 
@@ -111,23 +111,23 @@ class Session:
         """Read what is committed, and what an open `atomic` has changed."""
         scope = self.scope
         if scope.staged:
-            return await self._rehearse([*scope.staged, look], self.origin())  # type: ignore[no-any-return]
+            return await self._rehearse([*scope.staged, look], self.provenance())  # type: ignore[no-any-return]
         return await in_thread(look, committed)
 
     async def commit(self, scope: Scope, *last: Operation) -> None:
         """Do what an atomic scope staged, and `last`, in one unit."""
         operations = [*scope.staged, *last]
         if operations:
-            origin = Origin(self.writer, self.claimed.key, scope.run, scope.tool_call)
-            await submit(_all(operations), origin=origin, fence=self.fence)
+            provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
+            await submit(_all(operations), provenance=provenance, fence=self.fence)
 
     async def append(self, events: Sequence[Any], run: str = "") -> list[Any]:
         """Append to the entity's own log: the hot path of the agent loop."""
-        origin = Origin(self.writer, self.claimed.key, run)
-        return await append(self.stream, events, origin=origin, fence=self.fence)
+        provenance = Provenance(self.writer, self.claimed.key, run)
+        return await append(self.stream, events, provenance=provenance, fence=self.fence)
 
-    async def _rehearse(self, operations: Sequence[Operation], origin: Origin) -> Any:
-        results = await submit(_all(operations), origin=origin, fence=self.fence, rehearse=True)
+    async def _rehearse(self, operations: Sequence[Operation], provenance: Provenance) -> Any:
+        results = await submit(_all(operations), provenance=provenance, fence=self.fence, rehearse=True)
         return results[-1]
 
 

@@ -59,9 +59,9 @@ def deliver(
         "timestamp": log.iso(unit.now),
     }
     message = log.new("inbox", key, value, client_key=f"inbox:{key}")
-    origin = replace(unit.origin, writer=sender)
-    event = unit.append(entity.stream_id, [message], origin=origin)[0]
-    if event.repeated and event.origin.writer != sender:
+    provenance = replace(unit.provenance, writer=sender)
+    event = unit.append(entity.stream_id, [message], provenance=provenance)[0]
+    if event.repeated and event.provenance.writer != sender:
         raise KeyTaken
     if not event.repeated:
         wake.request_inbox(unit, entity, sender, event.offset)

@@ -63,7 +63,7 @@ def _finished(subscription: Subscription, event: Event) -> dict[str, Any]:
 
 def _matches(subscription: Subscription, event: Event) -> bool:
     """Whether a change counts. An entity's own writes never wake it: it knows of them."""
-    if event.origin.writer == f"agent:{subscription.observer.url}":
+    if event.provenance.writer == f"agent:{subscription.observer.url}":
         return False
     if subscription.operations and event.operation not in subscription.operations:
         return False
@@ -87,5 +87,5 @@ def _names(unit: Unit, subscription: Subscription) -> dict[str, str]:
 def _change(event: Event, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "collection": names.get(event.type, event.type.removeprefix("state:")), "kind": event.operation,
-        "key": event.key, "offset": event.offset, "by": event.origin.writer,
+        "key": event.key, "offset": event.offset, "by": event.provenance.writer,
     }  # fmt: skip

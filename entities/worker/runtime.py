@@ -26,7 +26,18 @@ from entities.models import Wake
 from entities.types.registry import TypeDefinition, registry
 from entities.wakes import wake
 from entities.wakes.wake import Claimed
-from shared_state.api import Event, NewEvent, Origin, Row, StaleEpoch, Unit, in_thread, read, row_of, submit
+from shared_state.api import (
+    Event,
+    NewEvent,
+    Provenance,
+    Row,
+    StaleEpoch,
+    Unit,
+    in_thread,
+    read,
+    row_of,
+    submit,
+)
 from shared_state.models import RowRecord
 
 logger = structlog.get_logger(__name__)
@@ -179,7 +190,7 @@ async def _put_off(execution: Execution, message: str, not_before: float = 0.0) 
 
         def put_off(unit: Unit) -> datetime | None:
             for run, events in closing:
-                unit.append(execution.session.stream, events, origin=replace(unit.origin, run=run))
+                unit.append(execution.session.stream, events, provenance=replace(unit.provenance, run=run))
             return wake.fail(unit, claimed, message, not_before=not_before)
 
         due = await _unit(execution, put_off)
@@ -237,5 +248,5 @@ async def _quietly(step: Any, execution: Execution) -> None:
 
 
 async def _unit(execution: Execution, run: Any) -> Any:
-    origin = Origin(execution.session.writer, execution.claimed.key)
-    return await submit(run, origin=origin, fence=execution.claimed.fence)
+    provenance = Provenance(execution.session.writer, execution.claimed.key)
+    return await submit(run, provenance=provenance, fence=execution.claimed.fence)

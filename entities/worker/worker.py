@@ -29,7 +29,7 @@ from entities.types.registry import registry
 from entities.wakes import sql, wake
 from entities.worker import runtime
 from entities.worker.runtime import Execution
-from shared_state.api import Hint, Origin, Unit, in_thread, submit
+from shared_state.api import Hint, Provenance, Unit, in_thread, submit
 from shared_state.notify import bus
 
 logger = structlog.get_logger(__name__)
@@ -205,7 +205,7 @@ class Worker:
             await asyncio.sleep(1.0)
 
     async def _unit(self, run: Any) -> Any:
-        return await submit(run, origin=Origin(f"system:{self.name}"))
+        return await submit(run, provenance=Provenance(f"system:{self.name}"))
 
 
 def claim_due(unit: Unit, name: str, free: int) -> tuple[list[wake.Claimed], datetime | None]:

@@ -65,7 +65,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Provenance:
     """Where a change comes from: the provenance that every event and row carries.
 
     `wake`, `run` and `tool_call` are keys in the writer's own log; empty when they do not apply.
@@ -115,7 +115,7 @@ class Event:
     operation: str
     value: Json
     timestamp: datetime
-    origin: Origin
+    provenance: Provenance
     old: Json | None = None
     repeated: bool = False
     """True if this append was the repetition of an earlier one: nothing was written now."""
@@ -128,10 +128,10 @@ class Event:
             "timestamp": self.timestamp.isoformat(),
             # What one transaction wrote has one time, in microseconds.
             "txid": f"{round(self.timestamp.timestamp() * 1_000_000)}",
-            "writer": self.origin.writer,
+            "writer": self.provenance.writer,
         }
         for name in ("wake", "run", "tool_call"):
-            if found := getattr(self.origin, name):
+            if found := getattr(self.provenance, name):
                 headers[name] = found
         if self.old is not None:
             headers["old_value"] = self.old
@@ -150,7 +150,7 @@ class Row:
     version: int
     created_at: datetime
     updated_at: datetime
-    origin: Origin
+    provenance: Provenance
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from shared_state import api
-from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
+from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, view
@@ -53,7 +53,7 @@ class Card:
     stream: int
     key: str
     value: Json
-    origin: Origin
+    provenance: Provenance
     written_at: datetime
     created: int | None
 
@@ -97,7 +97,7 @@ def render_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             stream.id,
             event.key,
             event.value,
-            event.origin,
+            event.provenance,
             event.timestamp,
             event.offset if inserted else None,
         )
@@ -175,7 +175,7 @@ def render_row(board: Board, stream: int, row: str, cells: Mapping[str, SafeStri
 
 def render_rows(board: Board, stream: int, rows: Iterable[Row]) -> SafeString:
     """Everything that lies on a board."""
-    cards = [Card(stream, row.key, row.value, row.origin, row.updated_at, row.created) for row in rows]
+    cards = [Card(stream, row.key, row.value, row.provenance, row.updated_at, row.created) for row in rows]
     by_row: dict[str, dict[str, list[SafeString]]] = {}
     for card in sorted(cards, key=card_order):
         row, column = place(board, card)

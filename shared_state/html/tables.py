@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from shared_state import api
-from shared_state.api import CollectionSpec, Event, Json, Origin, Row, StreamInfo
+from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
 from shared_state.live.session import Change, Drop, Put, view
@@ -50,7 +50,7 @@ class State:
     key: str
     value: Json
     old: Json | None
-    origin: Origin
+    provenance: Provenance
     changed_at: datetime
     created: int | None
 
@@ -78,7 +78,7 @@ def changes(stream: int, specs: Mapping[str, CollectionSpec], events: Sequence[E
             event.key,
             event.value,
             event.old if event.operation == "update" else None,
-            event.origin,
+            event.provenance,
             event.timestamp,
             event.offset if inserted else None,
         )
@@ -160,7 +160,7 @@ def render_rows(
 ) -> SafeString:
     """Rows of a collection. `olds`: what an update replaced, by the offset of the update."""
     states = [
-        State(row.key, row.value, olds.get(row.version), row.origin, row.updated_at, row.created)
+        State(row.key, row.value, olds.get(row.version), row.provenance, row.updated_at, row.created)
         for row in rows
     ]
     return joined(render_row(stream, spec, state) for state in states)

@@ -25,10 +25,10 @@ class StateRow(dict[str, Any]):
     def __init__(self, row: Row) -> None:
         super().__init__(row.value)
         self.version = row.version
-        self.writer = row.origin.writer
-        self.wake = row.origin.wake
-        self.run = row.origin.run
-        self.tool_call = row.origin.tool_call
+        self.writer = row.provenance.writer
+        self.wake = row.provenance.wake
+        self.run = row.provenance.run
+        self.tool_call = row.provenance.tool_call
         self.updated_at = row.updated_at
 
 
@@ -105,6 +105,6 @@ def _row(unit: Unit, stream: int, event: Event) -> StateRow:
     return StateRow(
         Row(
             stream, event.type, event.key, event.value, since[0], event.offset, since[1], event.timestamp,
-            event.origin,
+            event.provenance,
         )
     )  # fmt: skip

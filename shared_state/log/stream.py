@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db.models import Count, QuerySet
 
-from shared_state.core.types import Event, Origin, Row, StreamInfo
+from shared_state.core.types import Event, Provenance, Row, StreamInfo
 from shared_state.exceptions import StreamNotFound
 from shared_state.models import EventRecord, RowRecord, Stream
 from shared_state.write.sql import as_row, dialect
@@ -31,7 +31,7 @@ def event_of(record: EventRecord) -> Event:
     """The value behind a model instance."""
     return Event(
         record.stream_id, record.offset, record.type, record.key, record.operation, record.value,
-        record.timestamp, Origin(record.writer, record.wake, record.run, record.tool_call), record.old,
+        record.timestamp, Provenance(record.writer, record.wake, record.run, record.tool_call), record.old,
     )  # fmt: skip
 
 

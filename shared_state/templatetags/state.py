@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
-from shared_state.api import Origin
+from shared_state.api import Provenance
 from shared_state.html import markdown as markdown_renderer
 from shared_state.html import pages
 from shared_state.html.dom import dom_id as make_dom_id
@@ -75,11 +75,11 @@ def principal_name(text: str | None) -> str:
 
 
 @register.filter
-def cause(origin: Origin) -> str:
+def cause(provenance: Provenance) -> str:
     """Out of what something was written: `run 3.0, tool call 3.0-s1-c0`."""
     parts = [
-        f"run {origin.run}" if origin.run else "",
-        f"tool call {origin.tool_call}" if origin.tool_call else "",
+        f"run {provenance.run}" if provenance.run else "",
+        f"tool call {provenance.tool_call}" if provenance.tool_call else "",
     ]
     return ", ".join(part for part in parts if part)
 

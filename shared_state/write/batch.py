@@ -20,7 +20,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from shared_state.core import database
-from shared_state.core.types import Fence, Hint, NewEvent, Origin
+from shared_state.core.types import Fence, Hint, NewEvent, Provenance
 from shared_state.exceptions import SharedStateError, StaleEpoch
 from shared_state.models import EventRecord
 from shared_state.notify import bus
@@ -55,7 +55,7 @@ class _HopelessError(Exception):
 class Job:
     """One unit on its way, or a bare append to one stream (`plain`), which needs no savepoint."""
 
-    origin: Origin
+    provenance: Provenance
     fence: Fence | None
     run: Callable[[Unit], Any] | None
     plain: tuple[int, Sequence[NewEvent]] | None
@@ -179,7 +179,7 @@ def _was_committed(write_set: WriteSet, error: Exception) -> bool:
         with database.atomic():
             dialect().streams([last.stream])  # waits for the old transaction if that is not over
             found = EventRecord.objects.filter(stream=last.stream, offset=last.offset)
-            return found.filter(timestamp=write_set.now, writer=last.origin.writer).exists()
+            return found.filter(timestamp=write_set.now, writer=last.provenance.writer).exists()
     except (OperationalError, InterfaceError):
         raise _HopelessError from error
 
@@ -211,12 +211,12 @@ def _run(write_set: WriteSet, job: Job, ending: Ending) -> None:
     try:
         check_fence(write_set, job.fence)
         if job.plain is not None and not write_set.observed(job.plain[0]):
-            return job.settle(write_set.append(*job.plain, job.origin))
+            return job.settle(write_set.append(*job.plain, job.provenance))
     except SharedStateError as error:
         return job.settle(error=error)
     write_set.flush()  # outside of what the unit answers for
     mark = write_set.mark()
-    unit = Unit(write_set, job.origin)
+    unit = Unit(write_set, job.provenance)
     token = in_unit.set(True)
     try:
         with database.atomic():

@@ -45,7 +45,7 @@ def run(job: Job) -> Any:
     """
     database.connection().validate_no_broken_transaction()
     write_set, ending = WriteSet(dialect(), timezone.now()), Ending()
-    unit = Unit(write_set, job.origin)
+    unit = Unit(write_set, job.provenance)
     token = batch.in_unit.set(True)
     try:
         with database.atomic():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from shared_state.core import database
-from shared_state.core.types import Event, Origin, Row
+from shared_state.core.types import Event, Provenance, Row
 
 EVENT_COLUMNS = (
     "stream_id", "offset", "type", "key", "operation", "value", "old",
@@ -244,12 +244,14 @@ def moment(value: Any) -> datetime:
 def as_event(v: Values) -> Event:
     """The event in a tuple of `EVENT_COLUMNS`."""
     old = None if v[6] is None else orjson.loads(v[6])
-    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), moment(v[7]), Origin(*v[8:12]), old)
+    return Event(v[0], v[1], v[2], v[3], v[4], orjson.loads(v[5]), moment(v[7]), Provenance(*v[8:12]), old)
 
 
 def as_row(v: Values) -> Row:
     """The row in a tuple of `ROW_COLUMNS`."""
-    return Row(v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], moment(v[6]), moment(v[7]), Origin(*v[8:12]))
+    return Row(
+        v[0], v[1], v[2], orjson.loads(v[3]), v[4], v[5], moment(v[6]), moment(v[7]), Provenance(*v[8:12])
+    )
 
 
 def dialect() -> Dialect:

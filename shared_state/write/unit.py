@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.db.models import F
 
 from shared_state.core import database
-from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo
+from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
 from shared_state.write.write_set import WriteSet, check
@@ -30,9 +30,9 @@ class Unit:
     database. Whatever reads a stream or its rows here keeps other processes from changing them meanwhile.
     """
 
-    def __init__(self, write_set: WriteSet, origin: Origin) -> None:
+    def __init__(self, write_set: WriteSet, provenance: Provenance) -> None:
         self._ledger = write_set
-        self.origin = origin
+        self.provenance = provenance
         self.nudges: list[str] = []
         """What to tell other processes' workers after the commit; see `bus`."""
         self.postponed: dict[tuple[LastWork, Hashable], Any] = {}
@@ -51,13 +51,15 @@ class Unit:
         """A stream as of now. Raises `StreamNotFound`."""
         return self._ledger.info(stream)
 
-    def append(self, stream: int, events: Sequence[NewEvent], *, origin: Origin | None = None) -> list[Event]:
+    def append(
+        self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
+    ) -> list[Event]:
         """Append events and fold them into rows: all of them, or none.
 
         Raises `StreamNotFound`, `StreamClosed`, `TooLarge` and `RowError`.
         """
-        check(events, origin or self.origin)
-        return self._ledger.append(stream, events, origin or self.origin)
+        check(events, provenance or self.provenance)
+        return self._ledger.append(stream, events, provenance or self.provenance)
 
     def repeated(self, stream: int, client_key: str) -> Event | None:
         """What an append with this client key would answer, if there was one already."""
@@ -130,5 +132,5 @@ def row_of(record: RowRecord) -> Row:
     return Row(
         record.stream_id, record.type, record.key, record.value, record.created, record.version,
         record.created_at, record.updated_at,
-        Origin(record.writer, record.wake, record.run, record.tool_call),
+        Provenance(record.writer, record.wake, record.run, record.tool_call),
     )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared_state.conf import conf
-from shared_state.core.types import Event, Json, NewEvent, Origin, Row, StreamInfo, holds_nul
+from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo, holds_nul
 from shared_state.exceptions import (
     InvalidRow,
     RowExists,
@@ -219,21 +219,21 @@ class WriteSet:
             else:
                 table[key] = old
 
-    def append(self, stream: int, new: Sequence[NewEvent], origin: Origin) -> list[Event]:
+    def append(self, stream: int, new: Sequence[NewEvent], provenance: Provenance) -> list[Event]:
         """Work out events and rows: all of them, or none. Raises `StreamNotFound` and as `_append`."""
         found = self._stream(stream)
         if len(new) == 1:
-            return [self._append(found, new[0], origin)]
+            return [self._append(found, new[0], provenance)]
         mark, done = self.mark(), False
         try:
-            events = [self._append(found, event, origin) for event in new]
+            events = [self._append(found, event, provenance) for event in new]
             done = True
         finally:
             if not done:
                 self.undo(mark)
         return events
 
-    def _append(self, stream: _Stream, new: NewEvent, origin: Origin) -> Event:
+    def _append(self, stream: _Stream, new: NewEvent, provenance: Provenance) -> Event:
         """One event, refused before anything is changed. Raises `StreamClosed`, `TooLarge`, `RowError`."""
         ident = stream.id
         if new.client_key and (repeat := self.repeated(ident, new.client_key)) is not None:
@@ -247,10 +247,10 @@ class WriteSet:
         old = current[_VALUE] if new.keep_old and operation == "update" and current else None
         offset, now, stamp = self._heads[ident] + 1, self.now, self._stamp
         event = Event(
-            ident, offset, new.type, new.key, operation, orjson.loads(text), now, origin,
+            ident, offset, new.type, new.key, operation, orjson.loads(text), now, provenance,
             None if old is None else orjson.loads(old),
         )  # fmt: skip
-        who = (origin.writer, origin.wake, origin.run, origin.tool_call)
+        who = (provenance.writer, provenance.wake, provenance.run, provenance.tool_call)
         self._unwritten.append(
             (ident, offset, new.type, new.key, operation, text, old, stamp, *who, new.client_key or None)
         )
@@ -311,18 +311,18 @@ class WriteSet:
         self._dirty.clear()
 
 
-def check(events: Iterable[NewEvent], origin: Origin) -> None:
+def check(events: Iterable[NewEvent], provenance: Provenance) -> None:
     """Refuse what the tables cannot hold, before it is on its way. Raises `InvalidRow`."""
     for new in events:
         _check("type", new.type, 100)
         _check("key", new.key, 255)
         if new.client_key:
             _check("client key", new.client_key, 255)
-    _check("writer", origin.writer, 255)
+    _check("writer", provenance.writer, 255)
     for name, text, most in (
-        ("wake", origin.wake, 64),
-        ("run", origin.run, 64),
-        ("tool call", origin.tool_call, 128),
+        ("wake", provenance.wake, 64),
+        ("run", provenance.run, 64),
+        ("tool call", provenance.tool_call, 128),
     ):
         if text:
             _check(name, text, most)

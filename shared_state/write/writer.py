@@ -20,7 +20,7 @@ import structlog
 
 from shared_state.conf import conf
 from shared_state.core import database
-from shared_state.core.types import Event, Fence, NewEvent, Origin
+from shared_state.core.types import Event, Fence, NewEvent, Provenance
 from shared_state.exceptions import SharedStateError
 from shared_state.write import batch, joined
 from shared_state.write.batch import Job
@@ -160,7 +160,7 @@ def _require_no_unit() -> None:
 
 
 async def submit(
-    run: Callable[[Unit], T], *, origin: Origin, fence: Fence | None = None, rehearse: bool = False
+    run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None, rehearse: bool = False
 ) -> T:
     """Run a unit and wait for its commit. `rehearse` undoes it again and answers what it would have.
 
@@ -169,25 +169,25 @@ async def submit(
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    _put(Job(origin, fence, run, None, future, loop, rehearse))
+    _put(Job(provenance, fence, run, None, future, loop, rehearse))
     return await future
 
 
 async def append(
-    stream: int, events: Sequence[NewEvent], *, origin: Origin, fence: Fence | None = None
+    stream: int, events: Sequence[NewEvent], *, provenance: Provenance, fence: Fence | None = None
 ) -> list[Event]:
     """Append to one stream and wait for the commit: the hot path, without a savepoint of its own.
 
     All events or none. Raises as `submit`, and what `exceptions` says of streams and rows.
     """
-    check(events, origin)
+    check(events, provenance)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[list[Event]] = loop.create_future()
-    _put(Job(origin, fence, None, (stream, events), future, loop))
+    _put(Job(provenance, fence, None, (stream, events), future, loop))
     return await future
 
 
-def unit(run: Callable[[Unit], T], *, origin: Origin, fence: Fence | None = None) -> T:
+def unit(run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None) -> T:
     """`submit` for callers that may block. Inside `atomic()` it joins the caller's transaction.
 
     Then it is run here and once, under a savepoint: if it raises, it alone is undone and the caller goes on.
@@ -198,7 +198,7 @@ def unit(run: Callable[[Unit], T], *, origin: Origin, fence: Fence | None = None
     """
     _require_no_unit()
     future: Future[T] = Future()
-    job = Job(origin, fence, run, None, future, None)
+    job = Job(provenance, fence, run, None, future, None)
     if joined.is_open():
         return joined.run(job)  # type: ignore[no-any-return]
     _put(job)

@@ -9,7 +9,7 @@ import pytest
 
 from entities.agent.messages import Message, Text, Thinking, ToolAnswer, ToolCall
 from entities.agent.prompt import LEFT_OUT, describe_message, describe_wake, merged, messages
-from shared_state.api import Origin, Row
+from shared_state.api import Provenance, Row
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,8 +23,8 @@ class Log:
     def add(self, type: str, key: str, by: str = "", **value: Any) -> Log:
         """One more row; the wake `by` wrote it last."""
         offset = len(self.rows) + 1
-        origin = Origin("user:ada", by)
-        self.rows.append(Row(1, type, key, value, offset, offset, MOMENT, MOMENT, origin))
+        provenance = Provenance("user:ada", by)
+        self.rows.append(Row(1, type, key, value, offset, offset, MOMENT, MOMENT, provenance))
         return self
 
     def message(self, text: Any, *, handled_by: str = "", sender: str = "user:ada") -> Log:
@@ -181,7 +181,7 @@ def test_reasoning_is_seen_in_its_own_run_only() -> None:
     assert all(message.role == "user" for message in later)
 
     log.rows[1] = Row(
-        1, "run", "1.0", {"wake": "w1", "status": "completed"}, 2, 9, MOMENT, MOMENT, Origin("x")
+        1, "run", "1.0", {"wake": "w1", "status": "completed"}, 2, 9, MOMENT, MOMENT, Provenance("x")
     )
     assert log.messages(wake=2, run="2.0")[1].blocks == (Text("Yes."),)
 

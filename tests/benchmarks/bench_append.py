@@ -45,15 +45,17 @@ def alone(callers: int, seconds: float = SECONDS / 2) -> float:
 
 
 async def _drive(callers: int, streams: int, seconds: float) -> tuple[float, float, float]:
-    from shared_state.api import NewEvent, Origin, append, submit
+    from shared_state.api import NewEvent, Provenance, append, submit
     from shared_state.write import writer
 
     number = itertools.count()
-    origin = Origin("user:ada", "1", "1.0")
+    provenance = Provenance("user:ada", "1", "1.0")
 
     async def make() -> int:
         path = f"/bench/{time.time_ns()}"
-        return (await submit(lambda unit: unit.create_stream(path, "entity", "user:ada"), origin=origin)).id
+        return (
+            await submit(lambda unit: unit.create_stream(path, "entity", "user:ada"), provenance=provenance)
+        ).id
 
     places = [await make() for _ in range(streams)]
     waits: list[float] = []
@@ -64,7 +66,7 @@ async def _drive(callers: int, streams: int, seconds: float) -> tuple[float, flo
         while (before := time.perf_counter()) < end:
             n = next(number)
             event = NewEvent("note", f"note-{n}", _value(n))
-            await append(stream, [event], origin=origin)
+            await append(stream, [event], provenance=provenance)
             if before >= begin:
                 waits.append(time.perf_counter() - before)
 

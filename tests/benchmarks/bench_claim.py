@@ -80,17 +80,19 @@ def claim_all() -> dict[str, Any]:
 
 async def _claim_all() -> dict[str, Any]:
     from entities.wakes import wake
-    from shared_state.api import Origin, in_thread, submit
+    from shared_state.api import Provenance, in_thread, submit
 
     claimed: list[int] = []
     waits: list[float] = []
-    await submit(lambda unit: wake.claim(unit, "bench", 0), origin=Origin("system:bench"))
+    await submit(lambda unit: wake.claim(unit, "bench", 0), provenance=Provenance("system:bench"))
     print("ready", flush=True)
     sys.stdin.readline()
     begin = end = time.time()
     while True:
         before = time.perf_counter()
-        found = await submit(lambda unit: wake.claim(unit, "bench", BATCH), origin=Origin("system:bench"))
+        found = await submit(
+            lambda unit: wake.claim(unit, "bench", BATCH), provenance=Provenance("system:bench")
+        )
         if not found and not await in_thread(_left):
             break
         waits.append(time.perf_counter() - before)

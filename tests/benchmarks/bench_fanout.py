@@ -119,7 +119,9 @@ def prepare() -> str:
 
     client = Client()
     client.force_login(User.objects.create_user("ada", password="ada"))
-    api.unit(lambda unit: unit.create_stream(PATH, "entity", "user:ada"), origin=api.Origin("user:ada"))
+    api.unit(
+        lambda unit: unit.create_stream(PATH, "entity", "user:ada"), provenance=api.Provenance("user:ada")
+    )
     writer.stop()
     name = settings.SESSION_COOKIE_NAME
     return f"{name}={client.cookies[name].value}"
@@ -211,14 +213,14 @@ async def _append(count: int, pause: float, text: str) -> int:
     from shared_state import api
 
     stream = await sync_to_async(api.get_stream, thread_sensitive=False)(PATH)
-    origin = api.Origin("user:ada")
+    provenance = api.Provenance("user:ada")
     start = time.monotonic()
     for n in range(count):
         await asyncio.sleep(max(0.0, start + n * pause - time.monotonic()))
         at = time.monotonic_ns()
         key = f"note-{at}"
         value = {"key": key, "text": text, "at": at}
-        await api.append(stream.id, [api.NewEvent("note", key, value)], origin=origin)
+        await api.append(stream.id, [api.NewEvent("note", key, value)], provenance=provenance)
     return count
 
 

@@ -63,7 +63,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
 
     from entities.models import Entity
     from entities.worker.worker import claim_due
-    from shared_state.api import Origin, Unit, unit
+    from shared_state.api import Provenance, Unit, unit
     from shared_state.models import Stream
 
     before, size = _memory(), _database_size(connection)
@@ -89,7 +89,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
     waits = []
     for _ in range(200):
         begin = time.perf_counter()
-        unit(look, origin=Origin("system:bench"))
+        unit(look, provenance=Provenance("system:bench"))
         waits.append((time.perf_counter() - begin) * 1000)
     grown = (_database_size(connection) - size) / entities
     return grown, percentile(waits, 0.5), percentile(waits, 0.99), before, _memory()

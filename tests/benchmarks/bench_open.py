@@ -83,7 +83,7 @@ def _queries(get: Callable[[], object]) -> int:
 def _fill(stream: int, events: int) -> None:
     """Runs as an agent leaves them: text deltas, then the whole, and the run."""
     from entities.catalog import log
-    from shared_state.api import NewEvent, Origin, unit
+    from shared_state.api import NewEvent, Provenance, unit
 
     now = "2026-11-20T12:00:00.000+00:00"
     run_events = 25
@@ -91,7 +91,7 @@ def _fill(stream: int, events: int) -> None:
         batch: list[NewEvent] = []
         for number in range(first, min(first + 40, events // run_events)):
             batch += _run(log, f"9.{number}", now)
-        unit(lambda u, batch=batch: u.append(stream, batch), origin=Origin("agent:/assistant/x"))  # type: ignore[misc]
+        unit(lambda u, batch=batch: u.append(stream, batch), provenance=Provenance("agent:/assistant/x"))  # type: ignore[misc]
 
 
 def _run(log: Any, key: str, now: str) -> list[Any]:

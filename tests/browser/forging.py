@@ -5,10 +5,10 @@ from typing import Any
 from tests.support.processes import Installation
 
 _APPEND = """
-from shared_state.api import NewEvent, Origin, get_stream, unit
+from shared_state.api import NewEvent, Provenance, get_stream, unit
 stream = get_stream({path!r})
 event = NewEvent({type!r}, {key!r}, {value!r}, {operation!r}, keep_old=True)
-unit(lambda u: u.append(stream.id, [event]), origin=Origin(*{origin!r}))
+unit(lambda u: u.append(stream.id, [event]), provenance=Provenance(*{provenance!r}))
 """
 
 
@@ -17,9 +17,11 @@ def append(site: Installation, path: str, operation: str, type: str, key: str, v
     _run(site, path, operation, type, key, value, (f"agent:{path}", "", "1.0", ""))
 
 
-def change(site: Installation, shared: str, key: str, value: dict[str, Any], origin: tuple[str, ...]) -> None:
+def change(
+    site: Installation, shared: str, key: str, value: dict[str, Any], provenance: tuple[str, ...]
+) -> None:
     """Update an argument of a debate's shared state."""
-    _run(site, shared, "update", "shared:argument", key, value, origin)
+    _run(site, shared, "update", "shared:argument", key, value, provenance)
 
 
 def _run(
@@ -29,7 +31,9 @@ def _run(
     type: str,
     key: str,
     value: dict[str, Any],
-    origin: tuple[str, ...],
+    provenance: tuple[str, ...],
 ) -> None:
-    code = _APPEND.format(path=path, operation=operation, type=type, key=key, value=value, origin=origin)
+    code = _APPEND.format(
+        path=path, operation=operation, type=type, key=key, value=value, provenance=provenance
+    )
     site.manage("shell", "--no-imports", "-c", code)

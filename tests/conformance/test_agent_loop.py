@@ -188,7 +188,7 @@ async def test_everything_a_run_writes_says_which_run_it_was(types: Registry) ->
     url = await thinker.think()
 
     written = [e for e in await events(url) if e.type in ("step", "text", "text_delta", "tool_call", "run")]
-    assert {(event.origin.run, event.origin.wake) for event in written} == {("1.0", "w1")}
+    assert {(event.provenance.run, event.provenance.wake) for event in written} == {("1.0", "w1")}
 
 
 async def test_several_runs_of_a_wake_are_told_apart(types: Registry) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared_state import api
-from shared_state.core.types import Event, NewEvent, Origin
+from shared_state.core.types import Event, NewEvent, Provenance
 from shared_state.exceptions import InvalidRow, StreamClosed, StreamExists, StreamNotFound, TooLarge
 from shared_state.models import EventRecord, RowRecord, Stream
 from shared_state.write.unit import Unit
@@ -53,13 +53,13 @@ def test_what_is_answered_is_no_longer_the_callers() -> None:
 
 def test_every_event_and_row_knows_where_it_comes_from() -> None:
     stream = make_stream()
-    origin = Origin("agent:/debate/1", "3", "3.0", "3.0-s1-c0")
+    provenance = Provenance("agent:/debate/1", "3", "3.0", "3.0-s1-c0")
 
-    (event,) = plainly(stream, note("a"), origin=origin)
+    (event,) = plainly(stream, note("a"), provenance=provenance)
     row = api.row(stream.id, "note", "a")
 
     assert row is not None
-    assert event.origin == row.origin == everything(stream)[0].origin == origin
+    assert event.provenance == row.provenance == everything(stream)[0].provenance == provenance
     assert event.timestamp == row.created_at == row.updated_at
     assert timedelta(0) <= datetime.now(UTC) - event.timestamp < timedelta(minutes=1)
 
@@ -67,9 +67,9 @@ def test_every_event_and_row_knows_where_it_comes_from() -> None:
 def test_a_part_of_a_unit_may_have_an_origin_of_its_own() -> None:
     stream = make_stream()
 
-    do(lambda unit: unit.append(stream.id, [note()], origin=Origin("system:scheduler")))
+    do(lambda unit: unit.append(stream.id, [note()], provenance=Provenance("system:scheduler")))
 
-    assert everything(stream)[0].origin.writer == "system:scheduler"
+    assert everything(stream)[0].provenance.writer == "system:scheduler"
 
 
 def test_a_value_may_be_as_large_as_the_setting_says_in_bytes(settings: pytest.FixtureDef[None]) -> None:
@@ -125,7 +125,7 @@ def test_an_unknown_stream_is_the_callers_fault_alone() -> None:
     stream = make_stream()
 
     async def beside_others() -> list[list[Event] | BaseException]:
-        calls = [api.append(n, [note()], origin=ADA) for n in (stream.id, 10**9, stream.id)]
+        calls = [api.append(n, [note()], provenance=ADA) for n in (stream.id, 10**9, stream.id)]
         return await asyncio.gather(*calls, return_exceptions=True)
 
     first, unknown, third = run(beside_others())

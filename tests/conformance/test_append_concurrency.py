@@ -3,13 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from shared_state import api
-from shared_state.core.types import Event, Origin
+from shared_state.core.types import Event, Provenance
 from shared_state.write.unit import Unit
 from tests.conformance.writing import (
     ADA,
@@ -35,9 +36,11 @@ async def call(name: str, streams: Sequence[int], times: int = EACH, size: int =
         stream = streams[number % len(streams)]
         events = [note(f"{name}-{number}-{part}", by=name) for part in range(size)]
         if number % 3 == 2:
-            found += await api.submit(lambda unit, s=stream, e=events: unit.append(s, e), origin=Origin(name))  # type: ignore[misc]
+            found += await api.submit(
+                partial(Unit.append, stream=stream, events=events), provenance=Provenance(name)
+            )
         else:
-            found += await api.append(stream, events, origin=Origin(name))
+            found += await api.append(stream, events, provenance=Provenance(name))
     return [(event.stream, event.offset) for event in found]
 
 
@@ -82,7 +85,7 @@ def test_events_of_one_append_are_neighbours() -> None:
 
     log = everything(stream)
     triples = [log[at : at + 3] for at in range(0, len(log), 3)]
-    assert all(len({event.origin.writer for event in triple}) == 1 for triple in triples)
+    assert all(len({event.provenance.writer for event in triple}) == 1 for triple in triples)
     assert all(event.key.endswith(f"-{part}") for triple in triples for part, event in enumerate(triple))
 
 
@@ -100,7 +103,7 @@ def test_two_processes_leave_no_gap_and_lose_nothing() -> None:
     assert answered == sorted((event.stream, event.offset) for log in logs for event in log)
     for log in logs:
         assert offsets(log) == list(range(1, len(log) + 1))
-        assert len({event.origin.writer[:6] for event in log}) == 2  # both processes wrote here
+        assert len({event.provenance.writer[:6] for event in log}) == 2  # both processes wrote here
     assert [api.count_rows(stream) for stream in streams] == [{"note": len(log)} for log in logs]
 
 
@@ -176,12 +179,12 @@ def test_a_caller_that_gives_up_undoes_nothing_and_delays_nobody() -> None:
     stream = make_stream()
 
     async def impatient() -> Event:
-        waiting = asyncio.create_task(api.append(stream.id, [note("given-up")], origin=ADA))
+        waiting = asyncio.create_task(api.append(stream.id, [note("given-up")], provenance=ADA))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        return (await api.append(stream.id, [note("patient")], origin=ADA))[0]
+        return (await api.append(stream.id, [note("patient")], provenance=ADA))[0]
 
     assert run(impatient()).offset == 2
     assert [event.key for event in everything(stream)] == ["given-up", "patient"]
@@ -190,7 +193,7 @@ def test_a_caller_that_gives_up_undoes_nothing_and_delays_nobody() -> None:
 def test_a_loop_that_was_closed_delays_nobody() -> None:
     stream = make_stream()
     loop = asyncio.new_event_loop()
-    abandoned = loop.create_task(api.append(stream.id, [note("abandoned")], origin=ADA))
+    abandoned = loop.create_task(api.append(stream.id, [note("abandoned")], provenance=ADA))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
@@ -257,9 +260,9 @@ def test_a_deadlock_is_tried_again_and_beside_it_nothing_happens() -> None:
 
         async def beside_others() -> None:
             await asyncio.gather(
-                api.append(three.id, [note("before")], origin=ADA),
-                api.submit(crosswise, origin=ADA),
-                api.append(three.id, [note("after")], origin=ADA),
+                api.append(three.id, [note("before")], provenance=ADA),
+                api.submit(crosswise, provenance=ADA),
+                api.append(three.id, [note("after")], provenance=ADA),
             )
 
         run(beside_others())

@@ -24,7 +24,8 @@ TIMES = 20
 async def send(stream: int, times: int = TIMES) -> list[tuple[int, bool]]:
     """The same message, many times at once. Answers offsets, and which were repetitions."""
     calls = [
-        api.append(stream, [note(f"from-{n}", client_key="the-key", n=n)], origin=ADA) for n in range(times)
+        api.append(stream, [note(f"from-{n}", client_key="the-key", n=n)], provenance=ADA)
+        for n in range(times)
     ]
     return [(event.offset, event.repeated) for (event,) in await asyncio.gather(*calls)]
 

@@ -174,28 +174,28 @@ async def test_what_was_set_up_is_in_the_manifest(boss: str) -> None:
     assert (created["entity_type"], created["parent_url"]) == ("helper", boss)
 
 
-def origin_of(event: Event) -> tuple[str, str, str, str]:
-    return event.origin.writer, event.origin.wake, event.origin.run, event.origin.tool_call
+def provenance_of(event: Event) -> tuple[str, str, str, str]:
+    return event.provenance.writer, event.provenance.wake, event.provenance.run, event.provenance.tool_call
 
 
 async def test_every_event_says_who_wrote_it_in_which_wake_run_and_call(boss: str) -> None:
     agent = f"agent:{boss}"
     log = await events(boss)
 
-    assert all(event.origin.writer for event in log)
+    assert all(event.provenance.writer for event in log)
     handled = {"run", "step", "text", "text_delta", "reasoning", "reasoning_delta", "tool_call", "error"}
     for event in log:
         if event.type in handled:
-            assert event.origin.writer == agent
-            assert event.origin.wake in ("w1", "w2")
-    in_a_run = [event for event in log if event.type in handled and event.origin.wake == "w1"]
-    assert {event.origin.run for event in in_a_run} == {"1.0"}
+            assert event.provenance.writer == agent
+            assert event.provenance.wake in ("w1", "w2")
+    in_a_run = [event for event in log if event.type in handled and event.provenance.wake == "w1"]
+    assert {event.provenance.run for event in in_a_run} == {"1.0"}
     (row,) = await events("shared:board")
-    assert origin_of(row) == (agent, "w1", "1.0", "1.0-s1-b1")
+    assert provenance_of(row) == (agent, "w1", "1.0", "1.0-s1-b1")
     (row,) = await events(boss, "state:seen")
-    assert origin_of(row) == (agent, "w1", "1.0", "1.0-s1-b1")
-    assert [origin_of(event)[0] for event in await events(boss, "entity_created")] == ["user:ada"]
-    assert {origin_of(event)[:2] for event in await events(boss, "tags", "manifest")} == {(agent, "w1")}
+    assert provenance_of(row) == (agent, "w1", "1.0", "1.0-s1-b1")
+    assert [provenance_of(event)[0] for event in await events(boss, "entity_created")] == ["user:ada"]
+    assert {provenance_of(event)[:2] for event in await events(boss, "tags", "manifest")} == {(agent, "w1")}
 
 
 async def test_every_event_has_its_wire_form(boss: str) -> None:

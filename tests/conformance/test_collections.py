@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from shared_state import api
 from shared_state.api import Collection, CollectionSpec, SharedStateSchema, StateRow, collection
-from shared_state.core.types import Origin, StreamInfo
+from shared_state.core.types import Provenance, StreamInfo
 from shared_state.exceptions import (
     InvalidRow,
     RowExists,
@@ -42,8 +42,8 @@ def stream() -> StreamInfo:
 
 
 def put(operation: Any, stream: StreamInfo, spec: CollectionSpec, *args: Any, **options: Any) -> StateRow:
-    origin = options.pop("origin", Origin("agent:/debate/1", "1", "1.0", "1.0-c0"))
-    return do(lambda unit: operation(unit, stream.id, spec, *args, **options), origin=origin)  # type: ignore[no-any-return]
+    provenance = options.pop("provenance", Provenance("agent:/debate/1", "1", "1.0", "1.0-c0"))
+    return do(lambda unit: operation(unit, stream.id, spec, *args, **options), provenance=provenance)  # type: ignore[no-any-return]
 
 
 def values(stream: StreamInfo, spec: CollectionSpec = ARGUMENTS) -> dict[str, Any]:
@@ -199,7 +199,14 @@ def test_a_repeated_change_answers_what_the_first_did(stream: StreamInfo) -> Non
     added = put(
         collection.update, stream, ARGUMENTS, "a", lambda row: row["tags"].append("x"), client_key="u"
     )
-    put(collection.update, stream, ARGUMENTS, "a", {"text": "since then"}, origin=Origin("agent:/other/1"))
+    put(
+        collection.update,
+        stream,
+        ARGUMENTS,
+        "a",
+        {"text": "since then"},
+        provenance=Provenance("agent:/other/1"),
+    )
 
     insert = put(collection.insert, stream, ARGUMENTS, {"key": "a", "side": "pro"}, client_key="i")
     update = put(

@@ -104,9 +104,9 @@ def test_a_lease_taken_in_the_same_batch_counts_from_there_on() -> None:
 
     async def race() -> Any:
         return await asyncio.gather(
-            api.append(stream.id, [note("before")], origin=ADA, fence=held),
-            api.submit(take_over, origin=ADA),
-            api.append(stream.id, [note("after")], origin=ADA, fence=held),
+            api.append(stream.id, [note("before")], provenance=ADA, fence=held),
+            api.submit(take_over, provenance=ADA),
+            api.append(stream.id, [note("after")], provenance=ADA, fence=held),
             return_exceptions=True,
         )
 

@@ -43,10 +43,10 @@ def test_what_many_units_leave_is_done_once_and_the_last_word_counts() -> None:
         unit.later(work, key, value)
 
     async def together() -> None:
-        first = asyncio.create_task(api.submit(hold, origin=ADA))
+        first = asyncio.create_task(api.submit(hold, provenance=ADA))
         await asyncio.to_thread(entered.wait, 10)
         rest = [
-            asyncio.create_task(api.submit(partial(leave_it, key=key, value=value), origin=ADA))
+            asyncio.create_task(api.submit(partial(leave_it, key=key, value=value), provenance=ADA))
             for key, value in (("a", 1), ("b", 2), ("a", 3))
         ]
         await asyncio.sleep(0)  # all three are queued now, and gathered together
@@ -86,7 +86,7 @@ def test_a_unit_that_fails_or_is_rehearsed_leaves_nothing() -> None:
 
     with pytest.raises(ZeroDivisionError):
         do(failing)
-    run(api.submit(lambda unit: unit.later(work, "b", 2), origin=ADA, rehearse=True))
+    run(api.submit(lambda unit: unit.later(work, "b", 2), provenance=ADA, rehearse=True))
 
     assert calls == []
 
@@ -125,9 +125,9 @@ def test_what_a_failed_unit_looked_up_ahead_is_looked_up_again() -> None:
 
     async def together() -> None:
         found = await asyncio.gather(
-            api.append(make.id, [note()], origin=ADA),
-            api.submit(failing, origin=ADA),
-            api.submit(after, origin=ADA),
+            api.append(make.id, [note()], provenance=ADA),
+            api.submit(failing, provenance=ADA),
+            api.submit(after, provenance=ADA),
             return_exceptions=True,
         )
         assert isinstance(found[1], ZeroDivisionError)

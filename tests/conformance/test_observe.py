@@ -141,7 +141,7 @@ async def test_two_entities_read_and_write_one_state(types: Registry, actor: Act
     assert [(row["key"], row["text"]) for row in found] == [("a1", "first, improved"), ("a2", "second")]
     assert [row.writer for row in found] == [f"agent:{other.url}"] * 2
     inserted, *_ = await events("shared:board")
-    assert inserted.origin.writer == f"agent:{actor.url}"
+    assert inserted.provenance.writer == f"agent:{actor.url}"
 
 
 async def test_the_same_change_by_two_entities_is_two_changes(types: Registry, actor: Acting) -> None:

@@ -23,7 +23,7 @@ class Wrong(Exception):
 
 async def submit_all(*units: Any) -> list[Any]:
     """Units at once, so that they share a transaction; answers results and errors."""
-    return await asyncio.gather(*(api.submit(unit, origin=ADA) for unit in units), return_exceptions=True)
+    return await asyncio.gather(*(api.submit(unit, provenance=ADA) for unit in units), return_exceptions=True)
 
 
 def writes(stream: StreamInfo, name: str) -> Any:
@@ -68,10 +68,10 @@ def test_a_failing_unit_in_a_batch_undoes_only_itself() -> None:
 
     def together() -> list[Any]:
         async def gather() -> list[Any]:
-            plain = [api.append(stream.id, [note(f"plain-{n}")], origin=ADA) for n in range(3)]
+            plain = [api.append(stream.id, [note(f"plain-{n}")], provenance=ADA) for n in range(3)]
             a, c = writes(stream, "a"), writes(stream, "c")
             b, d = fails(stream, "b", Wrong()), fails(stream, "d", Wrong())
-            units = [api.submit(unit, origin=ADA) for unit in (a, b, c, d)]
+            units = [api.submit(unit, provenance=ADA) for unit in (a, b, c, d)]
             ordered = [plain[0], units[0], units[1], plain[1], units[2], units[3], plain[2]]
             return await asyncio.gather(*ordered, return_exceptions=True)
 
@@ -226,7 +226,7 @@ def test_whatever_a_unit_raises_reaches_its_caller_alone(error: BaseException) -
         answers = run(submit_all(writes(stream, "b"), fails(stream, "c", error), writes(stream, "d")))
         assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
 
-    assert {event.origin.writer for event in append(stream, note())} == {"user:ada"}
+    assert {event.provenance.writer for event in append(stream, note())} == {"user:ada"}
 
 
 def test_a_unit_that_marks_a_rollback_is_told_to_raise() -> None:
@@ -261,7 +261,7 @@ def test_a_rehearsal_answers_and_leaves_nothing() -> None:
     stream = make_stream()
 
     async def rehearse() -> list[Event]:
-        return await api.submit(writes(stream, "a"), origin=ADA, rehearse=True)
+        return await api.submit(writes(stream, "a"), provenance=ADA, rehearse=True)
 
     answer = run(rehearse())
 
@@ -277,7 +277,7 @@ def test_a_rehearsal_raises_what_it_would_have() -> None:
     stream = make_stream()
 
     async def rehearse() -> None:
-        await api.submit(fails(stream, "a", Wrong()), origin=ADA, rehearse=True)
+        await api.submit(fails(stream, "a", Wrong()), provenance=ADA, rehearse=True)
 
     with pytest.raises(Wrong):
         run(rehearse())
@@ -291,9 +291,9 @@ def test_a_unit_cannot_wait_for_another(way: str) -> None:
         if way == "unit":
             do(lambda inner: None)
         elif way == "submit":
-            async_to_sync(api.submit)(lambda inner: None, origin=ADA)
+            async_to_sync(api.submit)(lambda inner: None, provenance=ADA)
         else:
-            async_to_sync(api.append)(stream.id, [note()], origin=ADA)
+            async_to_sync(api.append)(stream.id, [note()], provenance=ADA)
 
     with pytest.raises(SharedStateError, match="cannot wait for another unit"):
         do(nested)

@@ -16,7 +16,7 @@ from entities.models import Entity, Wake
 from entities.types.registry import Registry
 from entities.wakes import wake
 from entities.worker import runtime
-from shared_state.api import Origin, StaleEpoch, submit
+from shared_state.api import Provenance, StaleEpoch, submit
 from tests.support.runtime import (
     ADA,
     born,
@@ -84,7 +84,9 @@ async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(n
     before = await entity(url)
     await claim_one()
 
-    await submit(lambda unit: inbox.deliver(unit, before, "user:ada", "and?"), origin=Origin("user:ada"))
+    await submit(
+        lambda unit: inbox.deliver(unit, before, "user:ada", "and?"), provenance=Provenance("user:ada")
+    )
 
     (listed,) = await values("directory:user:ada", "agent")
     assert listed["status"] == "running"
@@ -137,7 +139,7 @@ async def test_a_stale_worker_can_neither_write_nor_settle_nor_hand_back(noted: 
         with pytest.raises(StaleEpoch):
             await submit(
                 partial(ending, claimed=stale.claimed),
-                origin=Origin("system:frozen"),
+                provenance=Provenance("system:frozen"),
                 fence=stale.claimed.fence,
             )
     with pytest.raises(StaleEpoch):
@@ -162,7 +164,7 @@ async def test_a_lease_that_is_renewed_lives_on(noted: list[str]) -> None:
     assert before is not None
 
     held = await submit(
-        lambda unit: wake.renew(unit, "alive", [claimed.entity.pk]), origin=Origin("system:alive")
+        lambda unit: wake.renew(unit, "alive", [claimed.entity.pk]), provenance=Provenance("system:alive")
     )
 
     after = (await entity(url)).lease_expires_at
@@ -177,7 +179,7 @@ async def test_a_lease_that_ended_cannot_be_renewed(noted: list[str]) -> None:
     await expire(url)
 
     held = await submit(
-        lambda unit: wake.renew(unit, "slow", [claimed.entity.pk]), origin=Origin("system:slow")
+        lambda unit: wake.renew(unit, "slow", [claimed.entity.pk]), provenance=Provenance("system:slow")
     )
 
     assert held == set()

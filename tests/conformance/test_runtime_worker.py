@@ -15,7 +15,7 @@ from entities.models import Entity, Timer, Wake
 from entities.types.registry import Registry
 from entities.worker import worker as worker_module
 from entities.worker.worker import Worker, claim_due
-from shared_state.api import Origin, submit
+from shared_state.api import Provenance, submit
 from shared_state.models import Stream
 from shared_state.notify import bus
 from tests.support.runtime import (
@@ -127,7 +127,7 @@ async def test_waiting_for_what_cannot_be_claimed_does_not_spin(types: Registry)
     url = await born("patient", message="wait")
     await look(Entity.objects.filter(url=url).update, state=Entity.State.PAUSED)
 
-    assert await submit(lambda unit: claim_due(unit, "w", 1), origin=Origin("system:w")) == ([], None)
+    assert await submit(lambda unit: claim_due(unit, "w", 1), provenance=Provenance("system:w")) == ([], None)
 
 
 # -- timers

@@ -7,7 +7,7 @@ from typing import Any
 
 from entities.api import tool
 from entities.types.registry import Registry
-from shared_state.api import NewEvent, Origin, submit
+from shared_state.api import NewEvent, Provenance, submit
 from tests.support.calling import Caller
 from tests.support.runtime import rows
 
@@ -52,7 +52,9 @@ async def test_a_call_that_was_overtaken_between_its_look_and_its_change_is_made
             seen.append(number)
             if len(seen) == 1:
                 other = NewEvent("state:mine", "1", {"key": "1", "who": "somebody else"})
-                await submit(lambda unit: unit.append(ctx.session.stream, [other]), origin=Origin("user:ada"))
+                await submit(
+                    lambda unit: unit.append(ctx.session.stream, [other]), provenance=Provenance("user:ada")
+                )
             await ctx.state.mine.insert(key=str(number), who="me")
             return f"{number}"
 

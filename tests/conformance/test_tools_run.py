@@ -107,7 +107,7 @@ async def test_what_a_tool_changes_and_its_result_are_one_transaction(types: Reg
     (row,) = await rows(url, "state:mine")
     done = [event for event in await events(url, "tool_call") if event.value["status"] == "completed"]
     assert row.updated_at == done[0].timestamp
-    assert (row.origin.tool_call, row.origin.run) == ("1.0-s1-b0", "1.0")
+    assert (row.provenance.tool_call, row.provenance.run) == ("1.0-s1-b0", "1.0")
     assert await said_to(url) == ["go", "noted milk"]
 
 

@@ -13,7 +13,7 @@ from entities.agent.providers import close_providers
 from entities.api import InvalidInput, SharedStateSchema
 from entities.models import Wake
 from entities.patterns.debate.type import SCHEMA
-from shared_state.api import NewEvent, Origin, submit
+from shared_state.api import NewEvent, Provenance, submit
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
 from tests.support.runtime import (
@@ -138,7 +138,7 @@ async def test_it_starts_a_debate_and_speaks_up_only_when_it_is_over(api: Anthro
     debate = "/debate/ada-chat-debate-1"
     assert (await entity(debate)).title == "Tea or coffee?"
     assert f"{debate}/board/0/" in results(api.bodies[-1])[0]
-    await submit(_forget_messages_of(debate), origin=Origin("system:test"))
+    await submit(_forget_messages_of(debate), provenance=Provenance("system:test"))
     api.add(said("It is over: tea."))
 
     await _set_status(debate, "debating")
@@ -216,7 +216,7 @@ async def test_a_worker_whose_schema_disagrees_does_not_start(api: AnthropicServ
 async def _make_shared(id: str, schema: SharedStateSchema) -> None:
     await submit(
         lambda unit: unit.create_stream(f"shared:{id}", "shared", "user:ada", schema=schema.to_json()),
-        origin=Origin("user:ada"),
+        provenance=Provenance("user:ada"),
     )
 
 
@@ -228,7 +228,7 @@ def _forget_messages_of(url: str) -> Any:
 async def _set_status(debate: str, value: str) -> None:
     found = await entity(debate)
     row = NewEvent("state:status", "current", {"key": "current", "value": value}, "upsert")
-    await submit(lambda unit: unit.append(found.stream_id, [row]), origin=Origin(f"agent:{debate}"))
+    await submit(lambda unit: unit.append(found.stream_id, [row]), provenance=Provenance(f"agent:{debate}"))
 
 
 async def _fire(url: str) -> None:

@@ -13,7 +13,7 @@ from entities.lifecycle import inbox
 from entities.models import Wake
 from entities.types.registry import Registry
 from entities.worker import runtime
-from shared_state.api import Origin, events_appended, submit
+from shared_state.api import Provenance, events_appended, submit
 from tests.support.runtime import (
     ADA,
     born,
@@ -68,7 +68,7 @@ async def test_a_message_and_its_wake_are_one_transaction() -> None:
         raise ConnectionError("the caller broke off")
 
     with pytest.raises(ConnectionError):
-        await submit(deliver_and_fail, origin=Origin("user:ada"))
+        await submit(deliver_and_fail, provenance=Provenance("user:ada"))
     assert (await said_to(url), await wakes(url)) == ([], [])
 
     await tell(url, "sent")
@@ -117,7 +117,7 @@ async def test_a_key_that_somebody_else_used_does_not_swallow_a_message() -> Non
     with pytest.raises(KeyTaken, match="Somebody else's message has this key"):
         await submit(
             lambda unit: inbox.deliver(unit, found, "user:ben", "second", key="the-same-key"),
-            origin=Origin("user:ben"),
+            provenance=Provenance("user:ben"),
         )
     assert await said_to(url) == ["first"]
 
@@ -146,7 +146,7 @@ async def test_a_message_is_processed_only_when_its_own_wake_is_settled(types: R
         gate.open.set()
         await quiet()
 
-    processed = [e.origin.wake for e in await events(url, "inbox") if e.operation == "update"]
+    processed = [e.provenance.wake for e in await events(url, "inbox") if e.operation == "update"]
     assert processed == ["w1", "w2"]
 
 

@@ -15,7 +15,7 @@ from entities.api import Change, Collection, SharedStateSchema, db, entity
 from entities.models import Subscription, Wake
 from entities.types.registry import Registry
 from entities.wakes import wake as wake_module
-from shared_state.api import Origin, collection, get_stream, submit
+from shared_state.api import Provenance, collection, get_stream, submit
 from tests.support.runtime import (
     born,
     claim,
@@ -88,7 +88,7 @@ async def write(key: str, *, name: str = "notes", operation: str = "upsert") -> 
         else:
             collection.upsert(unit, stream.id, spec, {"key": key, "text": f"text of {key}"})
 
-    await submit(change, origin=Origin("user:ada"))
+    await submit(change, provenance=Provenance("user:ada"))
 
 
 async def test_a_change_wakes_the_observer_and_says_what_changed(watch: Watch) -> None:

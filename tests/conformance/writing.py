@@ -15,12 +15,12 @@ from urllib.parse import quote
 from django.db import connection
 
 from shared_state import api
-from shared_state.core.types import Event, NewEvent, Origin, StreamInfo
+from shared_state.core.types import Event, NewEvent, Provenance, StreamInfo
 from shared_state.write.unit import Unit
 from tests.support.processes import ROOT, SECRET_KEY
 
 T = TypeVar("T")
-ADA = Origin("user:ada")
+ADA = Provenance("user:ada")
 _numbers = itertools.count(1)
 
 
@@ -32,7 +32,7 @@ def make_stream(path: str = "", **fields: Any) -> StreamInfo:
 
 def do(run: Callable[[Unit], T], **options: Any) -> T:
     """Run a unit of Ada's."""
-    return api.unit(run, **{"origin": ADA, **options})
+    return api.unit(run, **{"provenance": ADA, **options})
 
 
 def note(key: str = "", operation: Any = "insert", **fields: Any) -> NewEvent:
@@ -50,7 +50,7 @@ def append(stream: StreamInfo, *events: NewEvent, **options: Any) -> list[Event]
 
 def plainly(stream: StreamInfo, *events: NewEvent, **options: Any) -> list[Event]:
     """Append by the hot path."""
-    return run(api.append(stream.id, events, **{"origin": ADA, **options}))
+    return run(api.append(stream.id, events, **{"provenance": ADA, **options}))
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -12,7 +12,7 @@ from entities import api, presence
 from entities.catalog import log
 from entities.lifecycle import spawn
 from entities.models import Entity, EntityType
-from shared_state.api import NewEvent, Origin, Unit, principal_of, unit
+from shared_state.api import NewEvent, Provenance, Unit, principal_of, unit
 
 AT = "2026-11-20T12:00:00.000+00:00"
 LATER = "2026-11-20T12:00:04.000+00:00"
@@ -30,14 +30,14 @@ def agent(
     args = {"system_prompt": "Help.", "tools": ["now"]} if type == "worker" else None
     who = person(owner)
     birth = spawn.SpawnRequest(type, slug, who, who, args=args, title=title, parent=parent)
-    made = unit(lambda u: spawn.spawn(u, birth), origin=Origin(who))
+    made = unit(lambda u: spawn.spawn(u, birth), provenance=Provenance(who))
     return api.get_entity(principal_of(owner), made.url)
 
 
 def write(entity: Entity, events: Iterable[NewEvent], *, run: str = "", tool_call: str = "") -> None:
     """Append to an agent's log, as the agent."""
-    origin = Origin(f"agent:{entity.url}", run=run, tool_call=tool_call)
-    unit(lambda u: u.append(entity.stream_id, list(events)), origin=origin)
+    provenance = Provenance(f"agent:{entity.url}", run=run, tool_call=tool_call)
+    unit(lambda u: u.append(entity.stream_id, list(events)), provenance=provenance)
     entity.stream.refresh_from_db()
 
 
@@ -74,7 +74,7 @@ def running(entity: Entity, seconds: float) -> None:
     def lease(u: Unit) -> None:
         presence.touch(u, entity, lease_owner="w", lease_expires_at=u.now + timedelta(seconds=seconds))
 
-    unit(lease, origin=Origin("system:test"))
+    unit(lease, provenance=Provenance("system:test"))
 
 
 def type_row(name: str, schema: dict[str, Any], description: str = "") -> EntityType:

@@ -9,17 +9,17 @@ import pytest
 
 from entities.catalog import timeline
 from entities.catalog.timeline import Fact, Gone, Item, Piece
-from shared_state.api import Event, Origin, Row
+from shared_state.api import Event, Provenance, Row
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def row(type: str, key: str, created: int, run: str = "", **value: Any) -> Row:
-    return Row(1, type, key, value, created, created, NOW, NOW, Origin("agent:/assistant/x", run=run))
+    return Row(1, type, key, value, created, created, NOW, NOW, Provenance("agent:/assistant/x", run=run))
 
 
 def event(type: str, key: str, operation: str = "insert", offset: int = 7, **value: Any) -> Event:
-    return Event(1, offset, type, key, operation, value, NOW, Origin("agent:/assistant/x"))
+    return Event(1, offset, type, key, operation, value, NOW, Provenance("agent:/assistant/x"))
 
 
 def changed(happened: Event) -> list[Item | Piece | Gone]:

@@ -92,7 +92,7 @@ def _as_of(agent: Entity, events: list[Event]) -> Element:
             rows[place] = api.Row(
                 event.stream, event.type, event.key, event.value,
                 known.created if known else event.offset, event.offset,
-                known.created_at if known else event.timestamp, event.timestamp, event.origin,
+                known.created_at if known else event.timestamp, event.timestamp, event.provenance,
             )  # fmt: skip
     found = list(rows.values())
     unfinished = {(row.type, row.key) for row in timeline.unfinished(found)}

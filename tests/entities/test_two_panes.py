@@ -11,7 +11,7 @@ from entities.models import Entity
 from entities.types.registry import registry
 from entities.web import live, panel
 from shared_state import api
-from shared_state.api import Collection, NewEvent, Origin, SharedStateSchema, StreamInfo
+from shared_state.api import Collection, NewEvent, Provenance, SharedStateSchema, StreamInfo
 from shared_state.live.session import Put
 from tests.entities import making
 from tests.entities.browsing import Element, parse
@@ -48,7 +48,7 @@ def debate(owner: User, slug: str) -> Entity:
     row = {"key": "pro-1", "side": "pro", "round": 1, "text": "Because."}
     api.unit(
         lambda unit: api.collection.upsert(unit, shared.id, SCHEMA["arguments"], row),
-        origin=Origin(f"agent:{child.url}", run="1.0", tool_call="1.0-c"),
+        provenance=Provenance(f"agent:{child.url}", run="1.0", tool_call="1.0-c"),
     )
     manifest = {"kind": "child", "url": child.url, "entity_type": "worker"}
     making.write(
@@ -68,7 +68,8 @@ def debate(owner: User, slug: str) -> Entity:
 def shared_of(host: Entity) -> StreamInfo:
     path, owner = f"shared:debate-{host.url}", host.owner
     return api.unit(
-        lambda unit: unit.create_stream(path, "shared", owner, schema=SCHEMA.to_json()), origin=Origin(owner)
+        lambda unit: unit.create_stream(path, "shared", owner, schema=SCHEMA.to_json()),
+        provenance=Provenance(owner),
     )
 
 

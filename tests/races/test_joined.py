@@ -40,7 +40,7 @@ def write_both_ways(name: str, stream: int, times: int) -> list[str]:
 
 
 async def _by_the_writer(stream: int, key: str) -> None:
-    await api.append(stream, [note(key)], origin=ADA)
+    await api.append(stream, [note(key)], provenance=ADA)
 
 
 def test_two_processes_append_both_ways_without_a_gap() -> None:

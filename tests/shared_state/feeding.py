@@ -13,12 +13,12 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 
 from shared_state import api
-from shared_state.core.types import Event, NewEvent, Origin, StreamInfo, format_offset
+from shared_state.core.types import Event, NewEvent, Provenance, StreamInfo, format_offset
 from shared_state.live import session
 from shared_state.live.consumers import LiveConsumer
 from shared_state.live.send_queue import SendQueue
 
-ADA = Origin("user:ada")
+ADA = Provenance("user:ada")
 VIEW = "every-event"
 _numbers = itertools.count(1)
 
@@ -44,7 +44,7 @@ def a_view(renderer: session.Renderer = every_event, name: str = VIEW) -> Iterat
 async def make_stream(path: str = "", owner: str = "user:ada") -> StreamInfo:
     """A stream of Ada's."""
     place = path or f"/room/{next(_numbers)}"
-    return await api.submit(lambda unit: unit.create_stream(place, "entity", owner), origin=ADA)
+    return await api.submit(lambda unit: unit.create_stream(place, "entity", owner), provenance=ADA)
 
 
 async def append(stream: StreamInfo, count: int = 1, text: str = "") -> int:
@@ -53,7 +53,7 @@ async def append(stream: StreamInfo, count: int = 1, text: str = "") -> int:
         NewEvent("note", f"note-{next(_numbers)}", {"n": next(_numbers), "text": text}, fold=False)
         for _ in range(count)
     ]
-    return (await api.append(stream.id, events, origin=ADA))[-1].offset
+    return (await api.append(stream.id, events, provenance=ADA))[-1].offset
 
 
 async def frames_until(send_queue: SendQueue, cursor: int) -> list[dict[str, Any]]:

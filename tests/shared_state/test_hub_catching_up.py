@@ -205,7 +205,7 @@ async def test_what_is_handed_over_is_shown_as_it_is_stored(hub: Hub) -> None:
         [send_queue] = follow_all(hub, stream, 1, "remember")
         await settled(hub)
         event = NewEvent("note", "a", value)
-        [appended] = await api.append(stream.id, [event], origin=ADA)
+        [appended] = await api.append(stream.id, [event], provenance=ADA)
         await frames_until(send_queue, appended.offset)
     assert seen == await database(api.read)(stream.id)
 

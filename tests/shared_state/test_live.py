@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from shared_state.core.types import Event, Origin, StreamInfo, format_offset
+from shared_state.core.types import Event, Provenance, StreamInfo, format_offset
 from shared_state.live import session
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
@@ -26,7 +26,7 @@ def events(first: int, last: int) -> list[Event]:
     from django.utils import timezone
 
     return [
-        Event(7, offset, "note", str(offset), "insert", {"n": offset}, timezone.now(), Origin("user:ada"))
+        Event(7, offset, "note", str(offset), "insert", {"n": offset}, timezone.now(), Provenance("user:ada"))
         for offset in range(first, last + 1)
     ]
 

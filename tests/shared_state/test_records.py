@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared_state.core.types import Event, Origin, Principal, format_offset, parse_offset
+from shared_state.core.types import Event, Principal, Provenance, format_offset, parse_offset
 from shared_state.exceptions import (
     InvalidOffset,
     InvalidRow,
@@ -76,7 +76,15 @@ def test_no_identity_is_no_principal(text: str) -> None:
 def test_an_event_has_its_wire_form() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     event = Event(
-        7, 42, "inbox", "m1", "update", {"n": 2}, moment, Origin("user:ada", "3", tool_call="c0"), {"n": 1}
+        7,
+        42,
+        "inbox",
+        "m1",
+        "update",
+        {"n": 2},
+        moment,
+        Provenance("user:ada", "3", tool_call="c0"),
+        {"n": 1},
     )
 
     assert event.wire() == {

@@ -11,13 +11,13 @@ from django.test import Client
 from pydantic import BaseModel
 
 from shared_state import api
-from shared_state.api import Collection, Origin, SharedStateSchema, StreamInfo, Unit
+from shared_state.api import Collection, Provenance, SharedStateSchema, StreamInfo, Unit
 from shared_state.html import tables
 from shared_state.live.session import Drop, Put
 from tests.entities.browsing import Element, apply, parse
 
 BOARD = {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}
-WORKER = Origin("agent:/worker/x", run="3.0", tool_call="3.0-s1-c0")
+WORKER = Provenance("agent:/worker/x", run="3.0", tool_call="3.0-s1-c0")
 
 
 class Argument(BaseModel):
@@ -41,12 +41,12 @@ def shared(ada: User) -> StreamInfo:
 def make(ident: str, owner: str = "user:ada") -> StreamInfo:
     return api.unit(
         lambda unit: unit.create_stream(f"shared:{ident}", "shared", owner, schema=SCHEMA.to_json()),
-        origin=Origin(owner),
+        provenance=Provenance(owner),
     )
 
 
 def change(work: Callable[[Unit], Any]) -> None:
-    api.unit(work, origin=WORKER)
+    api.unit(work, provenance=WORKER)
 
 
 def put(shared: StreamInfo, key: str, text: str = "Because.", side: str = "pro", round: int = 1) -> None:
@@ -221,7 +221,7 @@ def test_without_a_hint_there_is_no_board(client: Client, ada: User) -> None:
     schema = SharedStateSchema(plain=Collection()).to_json()
     api.unit(
         lambda unit: unit.create_stream("shared:plain", "shared", "user:ada", schema=schema),
-        origin=Origin("user:ada"),
+        provenance=Provenance("user:ada"),
     )
     client.force_login(ada)
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from shared_state import api
 from shared_state.conf import conf
-from shared_state.core.types import Event, Hint, Origin
+from shared_state.core.types import Event, Hint, Provenance
 from shared_state.notify import bus
 from shared_state.write import batch, writer
 from shared_state.write.unit import Unit
@@ -66,7 +66,7 @@ def test_no_caller_is_lost_while_writers_come_and_go() -> None:
             writer.stop()
 
     async def call(name: str) -> list[Event]:
-        return [(await api.append(stream.id, [note(f"{name}-{n}")], origin=ADA))[0] for n in range(10)]
+        return [(await api.append(stream.id, [note(f"{name}-{n}")], provenance=ADA))[0] for n in range(10)]
 
     async def call_all() -> list[list[Event]]:
         async with asyncio.timeout(60):
@@ -97,7 +97,7 @@ def test_a_batch_is_no_larger_than_the_setting(settings: Any, monkeypatch: pytes
     monkeypatch.setattr(batch, "write", write)
 
     async def call_all() -> None:
-        await asyncio.gather(*(api.append(stream.id, [note()], origin=ADA) for _ in range(10)))
+        await asyncio.gather(*(api.append(stream.id, [note()], provenance=ADA) for _ in range(10)))
 
     run(call_all())
 
@@ -112,7 +112,7 @@ def test_callers_at_once_share_a_transaction(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(batch, "commit_hook", commits.append)
 
     async def call_all() -> list[list[Event]]:
-        return await asyncio.gather(*(api.append(stream.id, [note()], origin=ADA) for _ in range(50)))
+        return await asyncio.gather(*(api.append(stream.id, [note()], provenance=ADA) for _ in range(50)))
 
     answers = run(call_all())
 
@@ -152,7 +152,7 @@ def test_what_did_not_happen_is_not_announced(heard: list[tuple[Any, ...]]) -> N
         raise LookupError
 
     async def rehearse() -> None:
-        await api.submit(lambda unit: unit.append(stream.id, [note()]), origin=ADA, rehearse=True)
+        await api.submit(lambda unit: unit.append(stream.id, [note()]), provenance=ADA, rehearse=True)
 
     with pytest.raises(LookupError):
         do(fail)
@@ -190,4 +190,4 @@ def test_an_error_of_our_own_is_told_and_the_thread_lives(monkeypatch: pytest.Mo
         with pytest.raises(MemoryError, match="nothing left"):
             append(stream, note())
 
-    assert offsets(append(stream, note(), origin=Origin("user:ben"))) == [1]
+    assert offsets(append(stream, note(), provenance=Provenance("user:ben"))) == [1]

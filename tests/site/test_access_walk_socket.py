@@ -6,7 +6,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
 
-from shared_state.api import NewEvent, Origin, append, in_thread
+from shared_state.api import NewEvent, Provenance, append, in_thread
 from shared_state.models import Grant, Stream
 from tests.shared_state.feeding import Page
 from tests.site.caller import ORIGIN, Caller
@@ -97,7 +97,7 @@ async def test_a_stranger_hears_nothing_of_what_happens(
     page = await opened("cleo", world, people)
     await answer(page, FOLLOW[view])
 
-    await append(world.host.stream_id, [_note(world)], origin=Origin("user:ada"))
+    await append(world.host.stream_id, [_note(world)], provenance=Provenance("user:ada"))
 
     assert await page.receive_nothing(0.3)
     await page.disconnect()
@@ -125,7 +125,7 @@ async def test_an_expired_grant_ends_a_feed(world: World, people: dict[str, User
     error = await page.hear_op("error")
 
     assert error["code"] == "stream_not_found"
-    await append(world.host.stream_id, [_note(world)], origin=Origin("user:ada"))
+    await append(world.host.stream_id, [_note(world)], provenance=Provenance("user:ada"))
     assert await page.receive_nothing(0.3)
     await page.disconnect()
 

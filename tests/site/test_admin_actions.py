@@ -38,7 +38,7 @@ def act(client: Client, path: str, action: str, *objects: Any, **more: str) -> s
 
 def run_it() -> Entity:
     """Let a worker claim the host."""
-    (claimed,) = api.unit(lambda unit: wake.claim(unit, "worker-1", 1), origin=ADA)
+    (claimed,) = api.unit(lambda unit: wake.claim(unit, "worker-1", 1), provenance=ADA)
     return claimed.entity
 
 

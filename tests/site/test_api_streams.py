@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from agents_site.api import streams
 from shared_state import api
-from shared_state.api import NewEvent, Origin
+from shared_state.api import NewEvent, Provenance
 from shared_state.models import EventRecord, RowRecord
 from tests.site.caller import Caller
 from tests.site.world import World, build, grant
@@ -184,7 +184,7 @@ async def test_who_may_only_look_may_not_write(world: World, ben: User) -> None:
 
 async def test_a_closed_stream_takes_nothing(caller: Caller, world: World) -> None:
     await api.submit(
-        lambda unit: unit.change_stream(world.shared.id, closed=True), origin=Origin("system:test")
+        lambda unit: unit.change_stream(world.shared.id, closed=True), provenance=Provenance("system:test")
     )
 
     reply = await caller.post(rows_of(world), {"row": {"key": "n1", "text": "x"}})
@@ -201,7 +201,7 @@ async def test_an_agents_own_state_is_written_only_if_its_type_opens_it(caller: 
 async def test_events_that_come_meanwhile_are_not_lost(caller: Caller, world: World) -> None:
     cursor = (await caller.get(HOST, "limit=1000")).json["next"]
     new = [NewEvent("state:status", f"k{n}", {"key": f"k{n}"}) for n in range(3)]
-    await api.append(world.host.stream_id, new, origin=Origin("user:ada"))
+    await api.append(world.host.stream_id, new, provenance=Provenance("user:ada"))
 
     reply = (await caller.get(HOST, f"after={cursor}")).json
 

@@ -90,7 +90,7 @@ async def test_it_waits_no_longer_for_a_writer_that_is_busy(
 
     from shared_state import api
 
-    writing = asyncio.create_task(api.submit(slow, origin=api.Origin("user:ada")))
+    writing = asyncio.create_task(api.submit(slow, provenance=api.Provenance("user:ada")))
     await asyncio.to_thread(entered.wait, 10)
     try:
         reply = await Caller().get("/readyz")

@@ -14,10 +14,10 @@ from entities.lifecycle import spawn
 from entities.models import Entity, Subscription, Timer, Wake
 from entities.types.registry import registry
 from shared_state import api
-from shared_state.api import Collection, NewEvent, Origin, SharedStateSchema, StreamInfo, Unit
+from shared_state.api import Collection, NewEvent, Provenance, SharedStateSchema, StreamInfo, Unit
 from shared_state.models import Grant
 
-ADA = Origin("user:ada")
+ADA = Provenance("user:ada")
 SECRET = "Adas-own-words-7f3c"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 AT = log.iso(NOW)
@@ -70,7 +70,7 @@ class World:
 def build(text: str = SECRET, key: str = SECRET) -> World:
     """Make it, with `text` in every field that holds a text, and `key` in every one that holds a key."""
     registry.store()
-    return api.unit(lambda unit: _build(unit, text, key), origin=ADA)
+    return api.unit(lambda unit: _build(unit, text, key), provenance=ADA)
 
 
 def grant(world: World, username: str, role: str) -> None:
@@ -110,14 +110,18 @@ def _build(unit: Unit, text: str, key: str) -> World:
 
 
 def _fill_shared(unit: Unit, shared: StreamInfo, text: str, key: str) -> None:
-    origin = Origin("agent:/worker/child", "w1", "1.0", f"1.0-s1-c0{key}"[:100])
+    provenance = Provenance("agent:/worker/child", "w1", "1.0", f"1.0-s1-c0{key}"[:100])
     rows: list[dict[str, Any]] = [
         {"key": key, "side": "pro", "text": text, "round": 1},
         {"key": "con-1", "side": "con", "text": text, "round": 1},
     ]
-    unit.append(shared.id, [NewEvent("shared:argument", row["key"], row) for row in rows], origin=origin)
+    unit.append(
+        shared.id, [NewEvent("shared:argument", row["key"], row) for row in rows], provenance=provenance
+    )
     new = {**rows[0], "text": f"{text} again"}
-    unit.append(shared.id, [NewEvent("shared:argument", key, new, "update", keep_old=True)], origin=origin)
+    unit.append(
+        shared.id, [NewEvent("shared:argument", key, new, "update", keep_old=True)], provenance=provenance
+    )
     unit.append(shared.id, [NewEvent("shared:notes", key, {"key": key, "text": text})])
 
 

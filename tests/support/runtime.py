@@ -36,7 +36,7 @@ from entities.wakes.wake import Claimed
 from entities.worker import runtime
 from entities.worker.runtime import Execution
 from entities.worker.worker import Worker
-from shared_state.api import Event, Json, Origin, Principal, Row, in_thread, submit
+from shared_state.api import Event, Json, Principal, Provenance, Row, in_thread, submit
 from shared_state.core.types import Hint
 from shared_state.log import stream as streams
 from shared_state.notify import bus
@@ -141,7 +141,7 @@ def _nothing_left() -> bool:
 
 async def claim(name: str = "test-worker", limit: int = 10) -> list[Claimed]:
     """Claim due wakes as a worker of that name."""
-    return await submit(lambda unit: wake.claim(unit, name, limit), origin=Origin(f"system:{name}"))
+    return await submit(lambda unit: wake.claim(unit, name, limit), provenance=Provenance(f"system:{name}"))
 
 
 async def claim_one(name: str = "test-worker") -> Execution:
@@ -174,7 +174,7 @@ async def expire(*urls: str) -> None:
 async def recover(dead_owners: Collection[str] = ()) -> int:
     """Take back what dead workers held."""
     return await submit(
-        lambda unit: wake.recover(unit, dead_owners=dead_owners), origin=Origin("system:test")
+        lambda unit: wake.recover(unit, dead_owners=dead_owners), provenance=Provenance("system:test")
     )
 
 
