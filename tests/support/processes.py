@@ -241,10 +241,11 @@ def collected_static_files() -> Path:
     """A folder with what `quickstart` collects, made once for all installations of this run."""
     folder = Path(tempfile.mkdtemp(prefix="agents-static-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    code = "import django; django.setup(); from agents_site import static_files; static_files.collect_if_changed()"
+    collect = "from agents_site import static_files; static_files.collect_if_changed()"
     settings = {"DJANGO_SETTINGS_MODULE": "agents_site.settings", "AGENTS_VAR_DIR": str(folder)}
     environment = {"PATH": os.environ["PATH"], **settings}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=120, check=True)
+    command = [sys.executable, "-c", f"import django; django.setup(); {collect}"]
+    subprocess.run(command, cwd=ROOT, env=environment, timeout=120, check=True)
     return folder
 
 
