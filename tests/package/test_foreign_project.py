@@ -35,6 +35,21 @@ def test_the_project_passes_its_checks(foreign: Foreign) -> None:
     assert "No changes detected" in foreign.manage("makemigrations", "--check", "--dry-run")
 
 
+def test_a_grant_names_a_person_by_their_name_field(foreign: Foreign) -> None:
+    code = (
+        "from shared_state.admin import GrantForm; form = GrantForm.__new__(GrantForm); "
+        f"form.cleaned_data = {{'principal': 'user:{EMAIL}'}}; print(form.clean_principal()); "
+        "form.cleaned_data = {'principal': 'user:nobody@example.org'}\n"
+        "try: form.clean_principal()\n"
+        "except Exception as error: print(error)"
+    )
+
+    said = foreign.manage("shell", "--no-imports", "-c", code)
+
+    assert f"user:{EMAIL}" in said
+    assert "There is no user 'nobody@example.org'" in said
+
+
 def test_streams_are_in_the_second_database_alone(foreign: Foreign) -> None:
     def tables(database: str) -> set[str]:
         code = (
