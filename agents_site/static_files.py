@@ -56,9 +56,7 @@ def collect_if_changed() -> bool:
 def _fingerprint() -> str:
     """Changes with every source, and with what turns sources into files. Reads no file but looks at each."""
     found = [
-        (path, *_state(storage.path(path)))
-        for finder in get_finders()
-        for path, storage in finder.list([])  # type: ignore[no-untyped-call]
+        (path, *_state(storage.path(path))) for finder in get_finders() for path, storage in finder.list([])
     ]
     makers = [django.__version__, *_state(__file__)]
     return hashlib.sha256(orjson.dumps([makers, sorted(found)])).hexdigest()

