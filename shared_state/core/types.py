@@ -126,7 +126,7 @@ class Event:
             "operation": self.operation,
             "offset": format_offset(self.offset),
             "timestamp": self.timestamp.isoformat(),
-            # What one transaction wrote has one time, in microseconds.
+            # What one unit wrote has one time, in microseconds; so has what the writer commits at once.
             "txid": f"{round(self.timestamp.timestamp() * 1_000_000)}",
             "writer": self.provenance.writer,
         }

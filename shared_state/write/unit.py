@@ -23,7 +23,7 @@ _PATH_LENGTH = 255
 
 
 class Unit:
-    """What a unit function gets. It runs in the writer's thread and transaction.
+    """What a unit function gets. It runs in the writer's thread and transaction, or in its caller's.
 
     The ORM may be used freely for other tables; events and rows only through here. A unit function may run
     more than once (after a deadlock, or to find out what would happen), so it must change nothing but the
@@ -117,7 +117,8 @@ class Unit:
 
         What was left last under a key counts. For a stream that many units append to: so it is locked after
         everything else, and no longer than a commit takes. A unit that fails leaves nothing; if `work` fails,
-        so does the transaction. What `work` appends wakes no observer.
+        so does the transaction. What `work` appends wakes no observer. In a caller's transaction it is done
+        at the end of this unit, and undoes this unit alone if it fails.
         """
         self.postponed[work, key] = value
 
