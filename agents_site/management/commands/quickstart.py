@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import os
 import re
 import socket
 from typing import TYPE_CHECKING, Any
@@ -95,4 +96,5 @@ def welcome(address: str, username: str) -> str:
         model = "Agents answer with Anthropic's models."
     else:
         model = "Agents answer with the offline model; set ANTHROPIC_API_KEY for a real one."
-    return f"Agents Site is running at {address}\n{access}\n{model}\nCtrl-C stops it."
+    stop = f"Ctrl-C stops it. It is process {os.getpid()}."
+    return f"Agents Site is running at {address}\n{access}\n{model}\n{stop}"
