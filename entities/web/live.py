@@ -15,10 +15,12 @@ from entities.models import EntityType
 from entities.web import addresses, render
 from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed, read
 from shared_state.html import tables
+from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, Text, personal, view
+from shared_state.live.codecs import codec
+from shared_state.live.session import personal
 
 _LATEST = 10**15
 """More milliseconds than any time of ours: subtracting from it sorts the newest first."""
@@ -26,7 +28,7 @@ _LAST = 10**16
 """More than any offset: subtracting from it sorts the latest first."""
 
 
-@view("timeline")
+@codec("timeline")
 def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """What events of an agent's log change on its timeline."""
     found: list[Change] = []
@@ -97,7 +99,7 @@ def _follows(text: Text, before: Text) -> bool:
 personal(presence.PREFIX)
 
 
-@view("directory")
+@codec("directory")
 def render_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The list of an owner's agents, and every dot that shows one of them."""
     found: list[Change] = []
@@ -180,7 +182,7 @@ def render_found(agents: Iterable[Mapping[str, Any]]) -> SafeString:
     return joined(render_agent(agent, agent_order(agent, agent["place"])) for agent in agents)
 
 
-@view("events")
+@codec("events")
 def render_events(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The raw log, newest first."""
     return [
@@ -215,7 +217,7 @@ def render_event(agent: str, event: Event) -> SafeString:
     return partial("entities/events/event.html", context)
 
 
-@view("state")
+@codec("state")
 def render_state(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The tables of an agent's own state."""
     return tables.changes(stream.id, state_specs(stream.path), events)

@@ -33,10 +33,11 @@ from shared_state.api import (
 )
 from shared_state.html import pages
 from shared_state.html.boards import card_id
+from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
 from shared_state.html.markdown import render as render_markdown
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, Text, view
+from shared_state.live.codecs import codec
 
 WRITES = "write_"
 """Tools that write into a shared collection are named so; the rest of the name is the collection's."""
@@ -87,7 +88,7 @@ def hints(type_name: str) -> list[tuple[Json, StatusHint | None]]:
     return [(hint, StatusHint.of(hint, specs)) for hint in views if hint.get("kind") == "board"]
 
 
-@view("panel")
+@codec("panel")
 def render_panel(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The host's status and children, and the drafts of whoever writes."""
     found: list[Change] = []

@@ -27,8 +27,8 @@ from shared_state.api import (
     visible,
     window,
 )
+from shared_state.html.changes import Put
 from shared_state.html.dom import parse_dom_id
-from shared_state.live.session import Put
 from shared_state.models import RowRecord, Stream
 
 WINDOW = 60

@@ -16,9 +16,10 @@ from django.utils.safestring import SafeString
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
+from shared_state.html.changes import Change, Drop, Put
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, view
+from shared_state.live.codecs import codec
 
 CHIP_CHARACTERS = 40
 """Other short fields of a card are shown as chips; longer ones only in the table."""
@@ -80,7 +81,7 @@ def boards(stream: StreamInfo) -> list[Board]:
     return [board for board in found if board is not None]
 
 
-@view("board")
+@codec("board")
 def render_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The boards of a shared state."""
     by_type = {board.spec.type: board for board in boards(stream)}

@@ -13,9 +13,10 @@ from django.utils.safestring import SafeString
 
 from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
+from shared_state.html.changes import Change, Drop, Put
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined, partial
-from shared_state.live.session import Change, Drop, Put, view
+from shared_state.live.codecs import codec
 from shared_state.models import EventRecord
 
 _ABSENT: Any = object()
@@ -55,7 +56,7 @@ class State:
     created: int | None
 
 
-@view("table")
+@codec("table")
 def render_table(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The tables of a shared state."""
     return changes(stream.id, api.collections(stream.schema), events)

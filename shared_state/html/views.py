@@ -16,8 +16,8 @@ from django.views.decorators.http import require_safe
 from shared_state import api
 from shared_state.api import Principal, StreamInfo
 from shared_state.html import boards, pages, tables
+from shared_state.html.changes import Put
 from shared_state.html.dom import dom_id
-from shared_state.live.session import Put
 from shared_state.models import EventRecord, RowRecord, Stream
 
 STREAMS_PAGE = 50

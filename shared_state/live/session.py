@@ -1,14 +1,10 @@
-"""Live pages: views that turn events into changes of a page, and the feeds that carry them to sockets.
-
-A *view* is a pure function of events. It uses the same template partials as the page, so that replaying the
-events gives the page that reloading gives. Everything a socket is told is made here as one JSON frame.
-"""
+"""What sockets ask for: who opens one, what they follow, and whether they still may. Answers are JSON."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,75 +13,27 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user, get_user_model
 from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest
-from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 from pydantic import BaseModel, Field, ValidationError
 
 from shared_state import api
-from shared_state.core.types import Event, Json, Principal, StreamInfo, format_offset
+from shared_state.core.types import Json, Principal, StreamInfo, format_offset
 from shared_state.exceptions import SharedStateError
+from shared_state.live import codecs
+from shared_state.live.codecs import encode_events
 from shared_state.live.hub import Hub
-from shared_state.live.send_queue import Expected, Feed, SendQueue, encode, refusal
+from shared_state.live.send_queue import Expected, Feed, SendQueue, refusal
 from shared_state.notify import bus
 
 log = structlog.get_logger(__name__)
 Frame = TypeVar("Frame", bound=BaseModel)
 
-FRAME_CHARACTERS = 256 * 1024
-"""Rendered events are sent in several frames when they are more than this; servers refuse very large ones."""
 MAX_FEEDS = 64
 """How many feeds one socket may have."""
-SILENT_EVENTS = 100
-"""A view that shows none of so many events still tells its clients the cursor, so they never fall behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
-    """Replace the element with id `target`; if there is none and `insert`, add it to the element `parent`.
-
-    The children of `parent` are kept sorted by their `data-order`, compared bytewise.
-    """
-
-    target: str
-    parent: str
-    order: str
-    html: str
-    insert: bool = True
-
-    def wire(self) -> list[Any]:
-        return ["put", self.target, self.parent, self.order, self.html, self.insert]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Append text to the element with id `target`, which has `start` characters before it."""
-
-    target: str
-    text: str
-    start: int
-
-    def wire(self) -> list[Any]:
-        return ["text", self.target, self.text, self.start]
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Remove the element with id `target`, if it is there."""
-
-    target: str
-
-    def wire(self) -> list[Any]:
-        return ["drop", self.target]
-
-
-Change = Put | Text | Drop
-Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
-
-_views: dict[str, Renderer] = {}
 _personal: set[str] = set()
 _hub: Hub | None = None
-_prefix = "/"
-"""Where the server has mounted this process: what addresses in pushes begin with, as those of pages do."""
 
 
 class FrameError(SharedStateError):
@@ -96,58 +44,12 @@ class FrameError(SharedStateError):
         self.code = code
 
 
-def view(name: str) -> Callable[[Renderer], Renderer]:
-    """Register a view. Raises `ValueError` if the name is taken by another function."""
-
-    def register(renderer: Renderer) -> Renderer:
-        if _views.setdefault(name, renderer) is not renderer:
-            raise ValueError(f"There are two views {name!r}: {_views[name]!r} and {renderer!r}.")
-        return renderer
-
-    return register
-
-
 def personal(prefix: str) -> None:
     """Say that everybody has a stream of their own, at the prefix and their principal.
 
     It may be followed by its owner before it is there, from its beginning: so a page needs not make it.
     """
     _personal.add(prefix)
-
-
-# -- rendering (in the hub's threads)
-
-
-def render(name: str, stream: StreamInfo, after: int, events: Sequence[Event]) -> list[str] | None:
-    """Events as frames, each ending at the cursor it carries; None if the view fails."""
-    set_script_prefix(_prefix)  # Django sets it in the threads of requests; this is one of the hub's
-    try:
-        changes = _views[name](stream, events)
-    except Exception:  # one view's fault must not stop the others; its clients reload from the server
-        log.exception("view_failed", view=name, stream=stream.path, after=after)
-        return None
-    end = events[-1].offset
-    if not changes and after // SILENT_EVENTS == end // SILENT_EVENTS:
-        return []
-    frame = _patch(name, stream, end, changes)
-    if len(frame) <= FRAME_CHARACTERS or len(events) == 1:
-        return [frame]
-    half = len(events) // 2
-    first = render(name, stream, after, events[:half])
-    second = render(name, stream, events[half - 1].offset, events[half:])
-    return None if first is None or second is None else first + second
-
-
-def _patch(name: str, stream: StreamInfo, cursor: int, changes: Sequence[Change]) -> str:
-    return encode(
-        {
-            "op": "patch",
-            "stream": stream.path,
-            "view": name,
-            "cursor": format_offset(cursor),
-            "changes": [change.wire() for change in changes],
-        }
-    )
 
 
 # -- life
@@ -159,7 +61,7 @@ def hub() -> Hub:
     if _hub is None or not _hub.lives():
         if _hub is not None:
             _hub.abandon()  # its event loop ended without a word, as in a test
-        _hub = Hub(render, bus.default())
+        _hub = Hub(encode_events, bus.default())
     return _hub
 
 
@@ -214,7 +116,7 @@ async def follow(send_queue: SendQueue, principal: Principal, wanted: Follow) ->
     and for what the principal may not read, `InvalidOffset`, and `FrameError` for an unknown view or too many
     feeds. Send the answer before the next await: the feed's frames come after it.
     """
-    if wanted.view not in _views:
+    if wanted.view not in codecs.names():
         raise FrameError("unknown_view", f"There is no view {wanted.view!r}.")
     after = None if wanted.after is None else api.parse_offset(wanted.after)
     stream = await hub().run(_followable, principal, wanted.stream, bool(after))
@@ -282,8 +184,7 @@ class Session:
 
 async def identify(scope: Mapping[str, Any], send_queue: SendQueue) -> Session:
     """Who opens a socket. Raises `AccessDenied` for nobody."""
-    global _prefix
-    _prefix = get_script_prefix(scope) or "/"
+    codecs.mounted_at(get_script_prefix(scope) or "/")
     session = await hub().run(_identify, scope)
     hub().attach(send_queue)
     return session

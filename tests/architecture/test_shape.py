@@ -21,7 +21,8 @@ CATCH_ALL = {
     "entities/testing/fault_injection.py": "a child of the crash test ends here, and must say why",
     "shared_state/notify/bus.py": "what was committed must not look failed to the one who wrote it",
     "tests/support/acting.py": "the test looks at what was raised",
-    "shared_state/live/session.py": "one view's fault must not stop the others",
+    "shared_state/live/codecs.py": "one codec's fault must not stop the others",
+    "shared_state/live/session.py": "a frame's fault must not end the socket, nor a look the looking",
     "agents_site/health.py": "whatever a part raises, it is not to be relied upon; the log has it",
 }
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared_state.html import changes
+from shared_state.live import codecs
 from tests.benchmarks.clients import Socket, Tally, handshake
 from tests.benchmarks.stage import Stage, stage
 from tests.benchmarks.table import Table, percentile
@@ -130,9 +132,8 @@ def prepare() -> str:
 def serve(kind: str, fd: int) -> None:
     """The site under one of the servers, with a view and a writer of the benchmark's own."""
     from agents_site.asgi import application
-    from shared_state.live import session
 
-    session.view(VIEW)(_view())
+    codecs.codec(VIEW)(_view())
     site = _with_writer(application)
     if kind == "uvicorn":
         import uvicorn
@@ -156,13 +157,12 @@ def _view() -> Any:
     from django.template import engines
 
     from shared_state.api import format_offset
-    from shared_state.live import session
 
     template = engines["django"].from_string('<p id="{{ key }}">{{ text }} @{{ at }}@</p>')
 
     def show(stream: Any, events: Sequence[Any]) -> list[Any]:
         return [
-            session.Put(event.key, "log", format_offset(event.offset), template.render(event.value))
+            changes.Put(event.key, "log", format_offset(event.offset), template.render(event.value))
             for event in events
         ]
 

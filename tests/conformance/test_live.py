@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from shared_state import api
 from shared_state.core.types import Hint, StreamInfo, format_offset
-from shared_state.live import session
+from shared_state.live import codecs, session
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
@@ -50,7 +50,7 @@ def far_bus() -> Iterator[Bus]:
 
 @pytest.fixture
 async def far_hub(far_bus: Bus) -> AsyncIterator[Hub]:
-    made = Hub(session.render, far_bus)
+    made = Hub(codecs.encode_events, far_bus)
     yield made
     await made.stop()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from shared_state.live.session import Change, Drop, Put, Text
+from shared_state.html.changes import Change, Drop, Put, Text
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 

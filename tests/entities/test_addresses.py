@@ -22,7 +22,7 @@ from entities.types.registry import registry
 from entities.web import addresses
 from shared_state import api
 from shared_state.html import skeleton
-from shared_state.live import session
+from shared_state.live import codecs, session
 from shared_state.live.send_queue import SendQueue
 from shared_state.templatetags.state import markdown
 from tests.entities import making
@@ -79,7 +79,7 @@ def page(client: Client, ada: User) -> Client:
 def mounted() -> Iterator[None]:
     """What a process has learnt about where it is mounted is forgotten."""
     yield
-    session._prefix = "/"
+    codecs._prefix = "/"
     set_script_prefix("/")
 
 
@@ -128,7 +128,7 @@ def test_every_link_of_every_page_is_below_the_prefix(page: Client, host: Entity
 def test_every_link_of_a_push_is_below_the_prefix(host: Entity, view: str) -> None:
     stream = api.get_stream(host.url)
 
-    frames = session.render(view, stream, 0, api.read(stream.id, 0, 1000))
+    frames = codecs.encode_events(view, stream, 0, api.read(stream.id, 0, 1000))
 
     assert frames
     pushed = [change for frame in frames for change in orjson.loads(frame)["changes"] if change[0] == "put"]
@@ -158,7 +158,7 @@ async def test_pushes_begin_with_where_the_server_is_mounted(
 
 def _rendered(url: str) -> list[str]:
     stream = api.get_stream(url)
-    return session.render("timeline", stream, 0, api.read(stream.id, 0, 1000)) or []
+    return codecs.encode_events("timeline", stream, 0, api.read(stream.id, 0, 1000)) or []
 
 
 @moved

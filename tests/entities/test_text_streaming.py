@@ -9,7 +9,7 @@ from entities.catalog import log
 from entities.models import Entity
 from entities.web import live, queries
 from shared_state import api
-from shared_state.live.session import Put
+from shared_state.html.changes import Put
 from tests.entities import making
 from tests.entities.browsing import Element, apply, parse
 

@@ -14,8 +14,8 @@ from entities.web import board_page, live, panel, queries, render
 from shared_state import api
 from shared_state.api import Event, StreamInfo
 from shared_state.html import boards, tables
+from shared_state.html.changes import Change
 from shared_state.html.dom import dom_id
-from shared_state.live.session import Change
 from tests.entities.browsing import Element, apply, parse
 from tests.support import runtime
 

@@ -12,7 +12,7 @@ from entities.types.registry import registry
 from entities.web import live, panel
 from shared_state import api
 from shared_state.api import Collection, NewEvent, Provenance, SharedStateSchema, StreamInfo
-from shared_state.live.session import Put
+from shared_state.html.changes import Put
 from tests.entities import making
 from tests.entities.browsing import Element, parse
 

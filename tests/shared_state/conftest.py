@@ -7,6 +7,7 @@ import pytest
 
 from shared_state import api
 from shared_state.core.types import Event, StreamInfo
+from shared_state.html import changes
 from shared_state.live import session
 from shared_state.live.hub import Hub
 from tests.shared_state.feeding import (
@@ -45,7 +46,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
         counts["reads"] += 1
         return read(*args)
 
-    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         counts["renders"] += 1
         return every_event(stream, events)
 

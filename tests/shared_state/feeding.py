@@ -14,7 +14,8 @@ from django.contrib.auth.models import AnonymousUser
 
 from shared_state import api
 from shared_state.core.types import Event, NewEvent, Provenance, StreamInfo, format_offset
-from shared_state.live import session
+from shared_state.html import changes
+from shared_state.live import codecs
 from shared_state.live.consumers import LiveConsumer
 from shared_state.live.send_queue import SendQueue
 
@@ -23,22 +24,22 @@ VIEW = "every-event"
 _numbers = itertools.count(1)
 
 
-def every_event(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+def every_event(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
     """One element for each event, so that a client can tell which ones it was shown."""
     return [
-        session.Put(f"event-{event.offset}", "log", format_offset(event.offset), str(event.value["n"]))
+        changes.Put(f"event-{event.offset}", "log", format_offset(event.offset), str(event.value["n"]))
         for event in events
     ]
 
 
 @contextmanager
-def a_view(renderer: session.Renderer = every_event, name: str = VIEW) -> Iterator[str]:
+def a_view(renderer: codecs.Codec = every_event, name: str = VIEW) -> Iterator[str]:
     """A view that exists for one test."""
-    session.view(name)(renderer)
+    codecs.codec(name)(renderer)
     try:
         yield name
     finally:
-        del session._views[name]
+        del codecs._codecs[name]
 
 
 async def make_stream(path: str = "", owner: str = "user:ada") -> StreamInfo:

@@ -3,7 +3,7 @@
 import asyncio
 
 from shared_state.core.types import Hint, StreamInfo
-from shared_state.live import session
+from shared_state.live import codecs
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
@@ -17,7 +17,7 @@ class FarHub(Hub):
 
     def __init__(self) -> None:
         self.far_bus = bus.Bus()
-        super().__init__(session.render, self.far_bus)
+        super().__init__(codecs.encode_events, self.far_bus)
 
     def hears(self, stream: StreamInfo, head: int) -> None:
         self.far_bus.publish([Hint(stream.id, head)])

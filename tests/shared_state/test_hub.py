@@ -11,7 +11,7 @@ import pytest
 
 from shared_state import api
 from shared_state.core.types import Event, StreamInfo
-from shared_state.live import session
+from shared_state.html import changes
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from tests.shared_state.feeding import (
@@ -167,7 +167,7 @@ async def test_hints_that_come_during_a_read_cause_one_more(far_hub: FarHub, cou
     stream = await make_stream()
     reading, go_on = threading.Event(), threading.Event()
 
-    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         reading.set()
         assert go_on.wait(10)
         return every_event(stream, events)
@@ -209,8 +209,8 @@ async def test_a_slow_socket_is_told_to_catch_up_and_the_others_notice_nothing(h
 async def test_a_socket_is_slow_by_size_too(hub: Hub) -> None:
     stream = await make_stream()
 
-    def large(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
-        return [session.Put("large", "log", "", "x" * 1_500_000)]
+    def large(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
+        return [changes.Put("large", "log", "", "x" * 1_500_000)]
 
     with a_view(large, "large"):
         [send_queue] = follow_all(hub, stream, 1, "large")

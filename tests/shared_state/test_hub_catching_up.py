@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from shared_state import api
 from shared_state.core.types import Event, Hint, NewEvent, StreamInfo
-from shared_state.live import session
+from shared_state.html import changes
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.models import Stream
@@ -110,7 +110,7 @@ async def test_what_is_shown_to_the_others_during_a_catch_up_is_not_missed(hub: 
     reading, go_on = threading.Event(), threading.Event()
     go_on.set()
 
-    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         reading.set()
         if events[0].offset == 1:
             assert go_on.wait(10)
@@ -168,7 +168,7 @@ async def test_what_another_process_appended_in_between_is_read(far_hub: FarHub)
 async def test_a_view_that_fails_makes_its_clients_reload_and_no_others(hub: Hub) -> None:
     stream = await make_stream()
 
-    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         raise ValueError("a template is missing")
 
     with a_view(broken, "broken"):
@@ -197,7 +197,7 @@ async def test_what_is_handed_over_is_shown_as_it_is_stored(hub: Hub) -> None:
     seen: list[Event] = []
     value = {"n": 1, "pair": (1, 2), "when": datetime(2026, 1, 2, tzinfo=UTC)}
 
-    def remember(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def remember(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         seen.extend(events)
         return every_event(stream, events)
 

@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from shared_state.core.types import Event, Provenance, StreamInfo, format_offset
-from shared_state.live import session
+from shared_state.html import changes
+from shared_state.live import codecs, session
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from tests.shared_state.feeding import VIEW, a_view, append, every_event, frames_until, make_stream, shown
@@ -31,27 +32,27 @@ def events(first: int, last: int) -> list[Event]:
     ]
 
 
-def rendered(renderer: session.Renderer, after: int, last: int) -> list[dict[str, Any]]:
+def rendered(renderer: codecs.Codec, after: int, last: int) -> list[dict[str, Any]]:
     with a_view(renderer) as name:
         return [
             orjson.loads(frame)
-            for frame in session.render(name, STREAM, after, events(after + 1, last)) or []
+            for frame in codecs.encode_events(name, STREAM, after, events(after + 1, last)) or []
         ]
 
 
 def test_two_views_of_one_name_are_refused_and_both_are_named() -> None:
     with a_view(), pytest.raises(ValueError, match=r"two views 'every-event'.*every_event.*lambda"):
-        session.view(VIEW)(lambda stream, events: [])
+        codecs.codec(VIEW)(lambda stream, events: [])
 
 
 def test_registering_the_same_view_twice_is_harmless() -> None:
     with a_view():
-        session.view(VIEW)(every_event)
+        codecs.codec(VIEW)(every_event)
 
 
 def test_changes_are_sent_as_short_lists() -> None:
-    def three(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
-        return [session.Put("a", "log", "01", "<p>", False), session.Text("b", "more", 4), session.Drop("c")]
+    def three(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
+        return [changes.Put("a", "log", "01", "<p>", False), changes.Text("b", "more", 4), changes.Drop("c")]
 
     assert rendered(three, 0, 1) == [
         {
@@ -67,10 +68,10 @@ def test_changes_are_sent_as_short_lists() -> None:
 def test_many_large_events_become_several_frames_each_with_its_own_cursor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "FRAME_CHARACTERS", 1000)
+    monkeypatch.setattr(codecs, "FRAME_CHARACTERS", 1000)
 
-    def wordy(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
-        return [session.Put(f"event-{event.offset}", "log", "", "x" * 300) for event in events]
+    def wordy(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
+        return [changes.Put(f"event-{event.offset}", "log", "", "x" * 300) for event in events]
 
     frames = rendered(wordy, 0, 8)
 
@@ -81,7 +82,7 @@ def test_many_large_events_become_several_frames_each_with_its_own_cursor(
 
 
 def test_one_event_is_never_split() -> None:
-    assert len(rendered(lambda stream, events: [session.Put("a", "", "", "x" * 300_000)], 0, 1)) == 1
+    assert len(rendered(lambda stream, events: [changes.Put("a", "", "", "x" * 300_000)], 0, 1)) == 1
 
 
 def test_what_a_view_does_not_show_is_not_sent() -> None:
@@ -94,11 +95,11 @@ def test_after_many_silent_events_the_cursor_is_sent_all_the_same() -> None:
 
 
 def test_a_view_that_fails_shows_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[session.Change]:
+    def broken(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         raise LookupError("a template is missing")
 
     with a_view(broken) as name:
-        assert session.render(name, STREAM, 0, events(1, 1)) is None
+        assert codecs.encode_events(name, STREAM, 0, events(1, 1)) is None
 
 
 async def test_the_first_follower_starts_the_hub() -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from shared_state import api
 from shared_state.api import Collection, Provenance, SharedStateSchema, StreamInfo, Unit
 from shared_state.html import tables
-from shared_state.live.session import Drop, Put
+from shared_state.html.changes import Drop, Put
 from tests.entities.browsing import Element, apply, parse
 
 BOARD = {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}

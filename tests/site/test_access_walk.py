@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from agents_site.api.routes import ROUTES
 from entities.web.consumers import AgentConsumer
 from shared_state.api import in_thread
-from shared_state.live import session
+from shared_state.live import codecs
 from shared_state.models import Stream
 from tests.site.caller import Caller
 from tests.site.walking import API, FOLLOW, PAGES, ROLES, SOCKET, Visit, routes
@@ -61,7 +61,7 @@ def test_every_live_view_is_in_the_walk() -> None:
     from entities.web import views  # noqa: F401  the views register themselves with the pages
     from shared_state.html import views as shared_views  # noqa: F401
 
-    assert {name for name in session._views if name != "every-event"} == set(FOLLOW)
+    assert {name for name in codecs._codecs if name != "every-event"} == set(FOLLOW)
 
 
 async def visited(caller: Caller, role: str, visit: Visit) -> list[str]:

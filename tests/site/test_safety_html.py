@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from shared_state.api import get_stream_by_id, in_thread, read
-from shared_state.live import session
+from shared_state.html import changes
+from shared_state.live import codecs
 from shared_state.models import EventRecord, RowRecord, Stream
 from tests.site.caller import Caller
 from tests.site.hostile import KEY, MARK, TEXT, faults, foreign_links
@@ -96,8 +97,8 @@ async def test_no_push_does_either(world: World) -> None:
         stream = await Stream.objects.aget(path=frame["stream"])
         info = await in_thread(get_stream_by_id, stream.pk)
         events = await in_thread(read, stream.pk)
-        for change in await in_thread(session._views[name], info, events):
-            html = change.html if isinstance(change, session.Put) else ""
+        for change in await in_thread(codecs._codecs[name], info, events):
+            html = change.html if isinstance(change, changes.Put) else ""
             shown += MARK in html
             assert faults(html) == [], (name, change)
             assert foreign_links(html) == [], (name, change)
