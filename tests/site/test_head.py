@@ -12,7 +12,7 @@ from tests.site.world import World, build
 
 # New for each answer: a nonce, a masked token, the random bytes of a compressed page.
 CHANGING = frozenset({"content-security-policy", "content-length", "set-cookie", "expires", "date"})
-OUTSIDE = ("/healthz", "/readyz", "/static/js/main.js", "/nothing/is/here/")
+OUTSIDE = ("/healthz", "/readyz", "/static/agents/js/main.js", "/nothing/is/here/")
 
 
 @pytest.fixture

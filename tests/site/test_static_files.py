@@ -11,6 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from agents_site import static_files
+from shared_state.html import skeleton
 from tests.support.client import Client
 from tests.support.processes import Installation, collected_static_files
 
@@ -18,9 +19,9 @@ HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["'](\.[^"']+)["']""")
 
 
-def modules(folder: Path, start: Path) -> Iterator[tuple[Path, list[str]]]:
-    """What a browser loads for one script: each module, and the addresses that it imports."""
-    waiting, seen = [start], set[Path]()
+def modules(*scripts: Path) -> Iterator[tuple[Path, list[str]]]:
+    """What a browser loads for scripts: each module, and the addresses that it imports."""
+    waiting, seen = [*scripts], set[Path]()
     while waiting:
         module = waiting.pop()
         if module not in seen:
@@ -33,9 +34,9 @@ def modules(folder: Path, start: Path) -> Iterator[tuple[Path, list[str]]]:
 def test_every_module_imports_others_by_the_name_of_their_content() -> None:
     folder = collected_static_files() / "static"
     names = json.loads((folder / "staticfiles.json").read_text())["paths"]
-    loaded = list(modules(folder, (folder / names["agents/js/main.js"]).resolve()))
+    loaded = list(modules(*((folder / names[script]).resolve() for script in skeleton.scripts())))
 
-    assert len(loaded) > 10
+    assert len(loaded) > len(skeleton.scripts()) > 10
     for module, imported in loaded:
         assert HASHED.search(module.name), module
         assert [name for name in imported if not HASHED.search(name)] == [], module
