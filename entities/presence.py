@@ -16,23 +16,23 @@ from entities.models import Entity
 from shared_state.api import NewEvent, StreamExists, StreamInfo, Unit, info_of
 from shared_state.models import Stream
 
-PREFIX = "directory:"
-"""What the paths of directories begin with."""
+PREFIX = "presence:"
+"""What the paths of presence streams begin with."""
 
 
 def path_of(owner: str) -> str:
-    """The path of an owner's directory."""
+    """The path of an owner's presence stream."""
     return f"{PREFIX}{owner}"
 
 
 def ensure(unit: Unit, owner: str) -> StreamInfo:
-    """The owner's directory, made if it is not there. It is not locked: see `announce`."""
+    """The owner's presence stream, made if it is not there. It is not locked: see `announce`."""
     path = path_of(owner)
     found = Stream.objects.filter(path=path).first()
     if found is not None:
         return info_of(found)
     try:
-        return unit.create_stream(path, Stream.Kind.DIRECTORY, owner)
+        return unit.create_stream(path, Stream.Kind.PRESENCE, owner)
     except StreamExists:  # another process was faster
         return info_of(Stream.objects.get(path=path))
 
@@ -64,13 +64,13 @@ def announce(unit: Unit, entity: Entity) -> None:
 
 
 def _append(left: Sequence[tuple[Unit, tuple[Entity, dict[str, Any]]]]) -> None:
-    places = [(entity.directory_id, "agent", entity.url) for _, (entity, _) in left]
+    places = [(entity.presence_id, "agent", entity.url) for _, (entity, _) in left]
     left[0][0].prefetch([stream for stream, _, _ in places], places)
     for (unit, (entity, value)), place in zip(left, places, strict=True):
         known = unit.row(*place)
         value["parent"] = known.value["parent"] if known else entity.parent.url if entity.parent else None
         if known is None or known.value != value:
-            unit.append(entity.directory_id, [NewEvent("agent", entity.url, value, "upsert")])
+            unit.append(entity.presence_id, [NewEvent("agent", entity.url, value, "upsert")])
 
 
 def touch(unit: Unit, entity: Entity, **fields: Any) -> None:

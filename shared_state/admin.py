@@ -51,7 +51,7 @@ stream_links: list[Callable[[Stream], SafeString]] = []
 
 
 def page_of(stream: Stream) -> str | None:
-    """The address of a stream's page on the site; a directory has none of its own."""
+    """The address of a stream's page on the site; a presence stream has none of its own."""
     if stream.kind == Stream.Kind.ENTITY:
         return pages.of(f"agent:{stream.path}") or None
     if stream.kind == Stream.Kind.SHARED:
@@ -103,7 +103,7 @@ class InStreamAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Search within the named stream and those below it, or within the newest."""
         words = search_term.split()
-        if words and words[0].startswith(("/", "shared:", "directory:")):
+        if words and words[0].startswith(("/", "shared:", "presence:")):
             streams = Stream.objects.filter(path__startswith=words.pop(0)).order_by("-pk")
             queryset = queryset.filter(stream__in=list(streams.values_list("pk", flat=True)[:100]))
         elif words:

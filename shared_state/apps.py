@@ -36,7 +36,7 @@ class SharedStateConfig(AppConfig):
     """Its tables are in the streams' database: see `shared_state.routers`."""
 
     def ready(self) -> None:
-        """Register the system checks and the views of live pages, and add to the skeleton of all pages."""
+        """Register checks and the codecs of boards and tables, and add to the skeleton of all pages."""
         from shared_state import checks  # noqa: F401  importing registers
         from shared_state.html import (
             boards,  # noqa: F401  importing registers

@@ -75,7 +75,7 @@ def _create(unit: Unit, request: SpawnRequest, type_name: str, url: str, args: A
         with database.atomic():
             return Entity.objects.create(
                 type=type_name, slug=request.slug, url=url, stream_id=stream.id, parent=parent,
-                directory_id=presence.ensure(unit, request.owner).id,
+                presence_id=presence.ensure(unit, request.owner).id,
                 owner=request.owner, created_by=request.creator, args=args, tags=dict(request.tags),
                 title=request.title[:200], created_at=unit.now, last_activity_at=unit.now,
                 state=Entity.State.SPAWNING if request.message is not None else Entity.State.IDLE,

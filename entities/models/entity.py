@@ -27,7 +27,7 @@ class Entity(models.Model):
     slug = models.CharField(max_length=128)
     url = models.CharField(max_length=200, unique=True)
     stream = models.OneToOneField(Stream, on_delete=models.CASCADE, related_name="entity")
-    directory = models.ForeignKey(
+    presence = models.ForeignKey(
         Stream, on_delete=models.CASCADE, related_name="+", help_text="Where its owner's list follows it."
     )
     parent = models.ForeignKey(

@@ -62,7 +62,7 @@ def _effects(paths: dict[int, str]) -> Iterator[tuple[str, Any]]:
     """What was done to each row, in order: a double effect shows here even if the row comes out the same."""
     done: dict[str, list[Any]] = defaultdict(list)
     for event in EventRecord.objects.exclude(type__in=LOG_ONLY).order_by("stream_id", "offset"):
-        if paths[event.stream_id].startswith("directory:") or _is_passing(event):
+        if paths[event.stream_id].startswith("presence:") or _is_passing(event):
             continue
         key = f"{paths[event.stream_id]} {event.type} {event.key}"
         done[key].append([event.operation if event.operation == "delete" else "put", _plain(event.value)])

@@ -99,8 +99,8 @@ def _follows(text: Text, before: Text) -> bool:
 personal(presence.PREFIX)
 
 
-@codec("directory")
-def render_directory(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
+@codec("presence")
+def render_presence(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """The list of an owner's agents, and every dot that shows one of them."""
     found: list[Change] = []
     for event in events:
@@ -132,7 +132,7 @@ def agent_order(agent: Mapping[str, Any], place: int) -> str:
     """Roots: the newest first. Children: in the order in which they were made.
 
     Agents that one transaction makes share its time. `place`, the offset of an agent's entry in its owner's
-    directory, tells which came first; time goes before it because a family may have several owners.
+    presence stream, tells which came first; time goes before it because a family may have several owners.
     """
     born = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
     if not agent.get("parent"):

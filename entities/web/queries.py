@@ -64,9 +64,9 @@ class Listing:
 
     @property
     def polled(self) -> bool:
-        """Whether somebody is shown whose directory may not be followed: the page then asks now and then."""
+        """Whether somebody is shown whose presence may not be followed: the page then asks now and then."""
         followed = {feed.stream for feed in self.feeds}
-        return any(agent["directory"] not in followed for agent in self.agents)
+        return any(agent["presence"] not in followed for agent in self.agents)
 
 
 def visible_agents(principal: Principal) -> QuerySet[Entity]:
@@ -79,7 +79,7 @@ def families(principal: Principal, before: int | None = None) -> Listing:
     roots = visible_agents(principal).filter(parent=None).order_by("-id")
     if before is not None:
         roots = roots.filter(id__lt=before)
-    feeds = directory_feeds(principal, roots.values("directory_id")[:ROOTS])
+    feeds = presence_feeds(principal, roots.values("presence_id")[:ROOTS])
     found = list(roots.values_list("id", "stream_id")[: ROOTS + 1])
     shown = found[:ROOTS]
     streams = [stream for _, stream in shown]
@@ -93,25 +93,25 @@ def search(principal: Principal, words: str) -> Listing:
     matches = visible_agents(principal)
     for word in words.split()[:8]:
         matches = matches.filter(Q(title__icontains=word) | Q(url__icontains=word))
-    ids = list(matches.order_by("-last_activity_at").values_list("id", "directory_id")[:FOUND])
-    feeds = directory_feeds(principal, {directory_id for _, directory_id in ids})
+    ids = list(matches.order_by("-last_activity_at").values_list("id", "presence_id")[:FOUND])
+    feeds = presence_feeds(principal, {presence_id for _, presence_id in ids})
     agents = Entity.objects.filter(id__in=[ident for ident, _ in ids]).order_by("-last_activity_at")
     return Listing(listed(agents), feeds)
 
 
 def listed(agents: QuerySet[Entity]) -> list[Listed]:
-    """Agents as the directory describes them, each with its place there."""
-    entry = RowRecord.objects.filter(stream=OuterRef("directory_id"), type="agent", key=OuterRef("url"))
+    """Agents as presence describes them, each with its place there."""
+    entry = RowRecord.objects.filter(stream=OuterRef("presence_id"), type="agent", key=OuterRef("url"))
     placed = agents.select_related("parent").annotate(place=Subquery(entry.values("created")[:1]))
     return [
         presence.listing(agent, agent.parent.url if agent.parent else None)
-        | {"directory": presence.path_of(agent.owner), "place": agent.place or 0}
+        | {"presence": presence.path_of(agent.owner), "place": agent.place or 0}
         for agent in placed
     ]
 
 
-def directory_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Feed]:
-    """The directories of what is shown, and one's own. One query.
+def presence_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Feed]:
+    """The presence of those who is shown, and one's own. One query.
 
     One's own is made with one's first agent; until then the page follows what is still to come.
     """
@@ -119,17 +119,17 @@ def directory_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[F
     mine = Q(path=presence.path_of(me))
     found = Stream.objects.filter(mine | Q(pk__in=streams)).order_by("id")
     feeds = [
-        Feed(path, "directory", format_offset(head))
+        Feed(path, "presence", format_offset(head))
         for path, head in visible(principal, found).values_list("path", "head")
     ]
     if all(feed.stream != presence.path_of(me) for feed in feeds):
-        feeds.append(Feed(presence.path_of(me), "directory", format_offset(0)))
+        feeds.append(Feed(presence.path_of(me), "presence", format_offset(0)))
     return feeds
 
 
 def family(principal: Principal, agent: Entity) -> Listing:
     """An agent's whole family, from its topmost ancestor down: what stands beside its page. Two queries."""
-    feeds = directory_feeds(principal, {agent.directory_id})
+    feeds = presence_feeds(principal, {agent.presence_id})
     root = agent.stream.root_id or agent.stream_id
     members = visible_agents(principal).filter(Q(stream=root) | Q(stream__root=root))
     return Listing(listed(members.order_by("id")[:FAMILY]), feeds)

@@ -28,7 +28,7 @@ ARGUMENT_CHARACTERS = 160
 """How much of a call's main argument its card shows."""
 
 Statuses = Mapping[str, str]
-"""Address of an agent → its status, where the page knows it; a push leaves it to the directory's feed."""
+"""Address of an agent → its status, where the page knows it; a push leaves it to the presence feed."""
 
 
 def render(

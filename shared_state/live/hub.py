@@ -56,7 +56,7 @@ class Hub:
         self._newest = 0
         """The latest stream that was heard of while one was expected; a new one comes after it."""
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._outboxes: set[SendQueue] = set()
+        self._send_queues: set[SendQueue] = set()
         self._threads = DatabaseThreads(THREADS, "hub")
         self._loop = asyncio.get_running_loop()
         self._bus.watch(self._heard)
@@ -77,13 +77,13 @@ class Hub:
 
     async def stop(self) -> None:
         """Tell the sockets to come back, and end everything."""
-        outboxes = tuple(self._outboxes)
-        for send_queue in outboxes:
+        queues = tuple(self._send_queues)
+        for send_queue in queues:
             self.leave(send_queue)
             send_queue.close(GOING_AWAY)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
-                await asyncio.gather(*[send_queue.ended.wait() for send_queue in outboxes])
+                await asyncio.gather(*[send_queue.ended.wait() for send_queue in queues])
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -161,7 +161,7 @@ class Hub:
 
     def attach(self, send_queue: SendQueue) -> None:
         """Know of a socket, to tell it when the process stops."""
-        self._outboxes.add(send_queue)
+        self._send_queues.add(send_queue)
 
     def leave(self, send_queue: SendQueue) -> None:
         """Forget a socket and end all its feeds."""
@@ -169,7 +169,7 @@ class Hub:
             self.unfollow(feed)
         for expected in tuple(send_queue.expected):
             self.forget(expected)
-        self._outboxes.discard(send_queue)
+        self._send_queues.discard(send_queue)
 
     def _open(self, stream: StreamInfo) -> Source:
         # From here on every commit of this process is heard; the catching up that follows finds earlier ones.

@@ -13,7 +13,7 @@ class Stream(models.Model):
 
         ENTITY = "entity", "Agent"
         SHARED = "shared", "Shared state"
-        DIRECTORY = "directory", "Directory"
+        PRESENCE = "presence", "Presence"
 
     path = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -31,7 +31,7 @@ class Unit:
     """
 
     def __init__(self, write_set: WriteSet, provenance: Provenance) -> None:
-        self._ledger = write_set
+        self._write_set = write_set
         self.provenance = provenance
         self.nudges: list[str] = []
         """What to tell other processes' workers after the commit; see `bus`."""
@@ -41,15 +41,15 @@ class Unit:
     @property
     def now(self) -> datetime:
         """The time of this unit, UTC."""
-        return self._ledger.now
+        return self._write_set.now
 
     def prefetch(self, streams: Iterable[int], rows: Iterable[tuple[int, str, str]] = ()) -> None:
         """Read at once what will be needed: streams by id, rows by stream, type and key."""
-        self._ledger.prefetch(streams, rows)
+        self._write_set.prefetch(streams, rows)
 
     def stream(self, stream: int) -> StreamInfo:
         """A stream as of now. Raises `StreamNotFound`."""
-        return self._ledger.info(stream)
+        return self._write_set.info(stream)
 
     def append(
         self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
@@ -59,20 +59,20 @@ class Unit:
         Raises `StreamNotFound`, `StreamClosed`, `TooLarge` and `RowError`.
         """
         check(events, provenance or self.provenance)
-        return self._ledger.append(stream, events, provenance or self.provenance)
+        return self._write_set.append(stream, events, provenance or self.provenance)
 
     def repeated(self, stream: int, client_key: str) -> Event | None:
         """What an append with this client key would answer, if there was one already."""
-        return self._ledger.repeated(stream, client_key)
+        return self._write_set.repeated(stream, client_key)
 
     def row(self, stream: int, type: str, key: str) -> Row | None:
         """One row, with what this unit did to it."""
-        return self._ledger.row(stream, type, key)
+        return self._write_set.row(stream, type, key)
 
     def rows(self, stream: int, type: str) -> list[Row]:
         """All rows of a type in order of creation, with what this unit did to them."""
-        self._ledger.info(stream)
-        self._ledger.flush()
+        self._write_set.info(stream)
+        self._write_set.flush()
         found = RowRecord.objects.filter(stream=stream, type=type).order_by("created")
         return [row_of(record) for record in found]
 
@@ -91,26 +91,26 @@ class Unit:
         except IntegrityError:
             raise StreamExists(f"There is a stream at {path!r} already.") from None
         info = StreamInfo(stream.id, path, kind, owner, root, 0, 0, False, False, schema or {})
-        self._ledger.adopt(info)
+        self._write_set.adopt(info)
         return info
 
     def change_stream(self, stream: int, **fields: Any) -> StreamInfo:
         """Set `epoch`, `observed`, `closed` or `schema` of a stream. Raises `StreamNotFound`."""
         if strangers := fields.keys() - _CHANGEABLE:
             raise TypeError(f"A stream's {', '.join(sorted(strangers))} cannot be changed here.")
-        info = replace(self._ledger.info(stream), **fields)
+        info = replace(self._write_set.info(stream), **fields)
         Stream.objects.filter(pk=stream).update(**fields)
-        self._ledger.adopt(info)
+        self._write_set.adopt(info)
         return info
 
     def raise_epochs(self, streams: Sequence[int]) -> dict[int, int]:
         """End the rights of all who hold an epoch of these streams. Returns the new epochs by stream."""
-        self._ledger.prefetch(streams)
+        self._write_set.prefetch(streams)
         Stream.objects.filter(pk__in=streams).update(epoch=F("epoch") + 1)
         for stream in streams:
-            info = self._ledger.info(stream)
-            self._ledger.adopt(replace(info, epoch=info.epoch + 1))
-        return {stream: self._ledger.epoch(stream) for stream in streams}
+            info = self._write_set.info(stream)
+            self._write_set.adopt(replace(info, epoch=info.epoch + 1))
+        return {stream: self._write_set.epoch(stream) for stream in streams}
 
     def later(self, work: LastWork, key: Hashable, value: Any) -> None:
         """Have `work` called once at the end of the transaction with all that its units left for it.

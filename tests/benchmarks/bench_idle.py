@@ -68,7 +68,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
 
     before, size = _memory(), _database_size(connection)
     now = timezone.now()
-    directory = Stream.objects.create(path="directory:user:ada", kind="directory", owner="user:ada")
+    presence = Stream.objects.create(path="presence:user:ada", kind="presence", owner="user:ada")
     for first in range(0, entities, 5000):
         numbers = range(first, first + 5000)
         streams = Stream.objects.bulk_create(
@@ -76,7 +76,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
         )
         Entity.objects.bulk_create(
             Entity(
-                type="assistant", slug=f"a{n}", url=stream.path, stream=stream, directory=directory,
+                type="assistant", slug=f"a{n}", url=stream.path, stream=stream, presence=presence,
                 state="idle", owner="user:ada", created_by="user:ada", created_at=now, last_activity_at=now,
             )
             for n, stream in zip(numbers, streams, strict=True)

@@ -20,7 +20,7 @@ def same_after_reload(page: Page, selector: str) -> None:
     """Fail with the lines that differ."""
     live = normal(page, selector)
     page.reload()
-    # Statuses and titles arrive through the feed of the directory once the page is live.
+    # Statuses and titles arrive through the presence feed once the page is live.
     expect(page.locator(selector).first).to_be_attached()
     expect(page.locator("[data-status=running]")).to_have_count(0)
     reloaded = normal(page, selector)

@@ -265,5 +265,5 @@ def test_an_agent_is_made_and_told_in_a_transaction_or_not_at_all() -> None:
 
     assert Wake.objects.count() == 1
     assert len(said) == 2
-    directory = api.get_stream("directory:user:ada")
-    assert [event.key for event in everything(directory)] == [agent.url] * directory.head
+    presence = api.get_stream("presence:user:ada")
+    assert [event.key for event in everything(presence)] == [agent.url] * presence.head

@@ -113,15 +113,15 @@ def test_what_a_failed_unit_looked_up_ahead_is_looked_up_again() -> None:
 
     def failing(unit: Unit) -> None:
         unit.prefetch([stream.id], [(stream.id, "note", "a")])
-        assert stream.id in unit._ledger.streams
+        assert stream.id in unit._write_set.streams
         raise ZeroDivisionError
 
     ledgers = []
 
     def after(unit: Unit) -> None:
-        ledgers.append(unit._ledger)
-        assert stream.id not in unit._ledger.streams
-        assert (stream.id, "note", "a") not in unit._ledger._rows
+        ledgers.append(unit._write_set)
+        assert stream.id not in unit._write_set.streams
+        assert (stream.id, "note", "a") not in unit._write_set._rows
 
     async def together() -> None:
         found = await asyncio.gather(
@@ -176,8 +176,8 @@ def test_a_claim_holds_the_live_list_no_longer_than_the_commit_takes() -> None:
 
     def claim(unit: Unit) -> tuple[int, bool]:
         found, _ = claim_due(unit, "w", 10)
-        return len(found), entity.directory_id in unit._ledger.streams
+        return len(found), entity.presence_id in unit._write_set.streams
 
     assert do(claim) == (1, False)
-    directory = api.get_stream_by_id(entity.directory_id)
-    assert everything(directory)[-1].value["status"] == "running"
+    presence = api.get_stream_by_id(entity.presence_id)
+    assert everything(presence)[-1].value["status"] == "running"

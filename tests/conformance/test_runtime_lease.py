@@ -88,7 +88,7 @@ async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(n
         lambda unit: inbox.deliver(unit, before, "user:ada", "and?"), provenance=Provenance("user:ada")
     )
 
-    (listed,) = await values("directory:user:ada", "agent")
+    (listed,) = await values("presence:user:ada", "agent")
     assert listed["status"] == "running"
     assert listed["lease_until"]
 

@@ -106,7 +106,7 @@ async def test_it_titles_its_session_after_the_first_run(
     assert (await entity(url)).title == ""
     await handle_all()
     assert (await entity(url)).title == title
-    (listed,) = await values("directory:user:ada", "agent")
+    (listed,) = await values("presence:user:ada", "agent")
     assert listed["title"] == title
 
     await tell(url, "something else")

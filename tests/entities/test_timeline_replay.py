@@ -44,7 +44,7 @@ def replayed(path: str, view: Renderer, page: str, batch: int = 7) -> Element:
 
 
 def comparable(root: Element) -> str:
-    """HTML without what a push leaves to the directory's feed: the status of other agents."""
+    """HTML without what a push leaves to the presence feed: the status of other agents."""
     html = root.html()
     html = re.sub(r'data-status="\w*"', 'data-status=""', html)
     html = re.sub(r'(<span class="status-word">)[^<]*', r"\1", html)
@@ -127,7 +127,7 @@ async def test_the_tree_of_agents_is_the_same_replayed_and_reloaded(debate: Enti
 
     shown = await runtime.look(reload)
     page = await runtime.look(
-        replayed, "directory:user:ada", live.render_directory, '<ul id="agents-tree"></ul>'
+        replayed, "presence:user:ada", live.render_presence, '<ul id="agents-tree"></ul>'
     )
 
     assert page.html() == shown.html()
@@ -209,7 +209,7 @@ async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: 
 
     for root in (page, shown):
         for name in root.having("data-agent-title"):
-            name.children = []  # the directory's feed knows it
+            name.children = []  # the presence feed knows it
     assert comparable(page) == comparable(shown)
     assert "cars" in page.text
     assert page.having("class", "cite")

@@ -67,11 +67,11 @@ def test_agents_are_a_tree_with_the_newest_family_first(page: Client, ada: User)
 def test_the_page_follows_the_directory_from_before_what_it_shows(page: Client, ada: User) -> None:
     made = making.agent(ada, "one")
 
-    (feed,) = shown(page.get("/agents/")).having("data-feed", "directory:user:ada")
+    (feed,) = shown(page.get("/agents/")).having("data-feed", "presence:user:ada")
 
-    assert feed.attributes["data-view"] == "directory"
+    assert feed.attributes["data-view"] == "presence"
     assert feed.attributes["data-after"] == "0000000000000000_0000000000000001"
-    assert made.directory.head == 1
+    assert made.presence.head == 1
 
 
 def test_staff_sees_and_follows_everybody(client: Client, ada: User, staff: User) -> None:
@@ -83,7 +83,7 @@ def test_staff_sees_and_follows_everybody(client: Client, ada: User, staff: User
 
     assert titles(answer) == ["Own", "Hers"]
     assert {feed.attributes["data-feed"] for feed in shown(answer).having("data-feed")} == {
-        "directory:user:ada", "directory:user:staff"
+        "presence:user:ada", "presence:user:staff"
     }  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_the_number_of_queries_does_not_grow_with_the_agents(
         root = making.agent(ada, f"root-{number}")
         making.agent(ada, f"child-{number}", type="worker", parent=root)
 
-    with django_assert_max_num_queries(5):  # session, user, roots, directories, members
+    with django_assert_max_num_queries(5):  # session, user, roots, presence, members
         assert len(titles(page.get("/agents/"))) == 24
 
 

@@ -104,10 +104,10 @@ def test_agents_that_two_processes_make_in_transactions_are_all_there_and_no_oth
     assert slugs == sorted(Group.objects.values_list("name", flat=True))
     assert Wake.objects.count() == made
     assert (here[1], there[1]) == (0, 0)
-    directory = api.get_stream("directory:user:ada")
-    log = everything(directory)
-    assert offsets(log) == list(range(1, directory.head + 1))
-    assert {row.key for row in api.rows(directory.id, "agent")} == {f"/assistant/{slug}" for slug in slugs}
+    presence = api.get_stream("presence:user:ada")
+    log = everything(presence)
+    assert offsets(log) == list(range(1, presence.head + 1))
+    assert {row.key for row in api.rows(presence.id, "agent")} == {f"/assistant/{slug}" for slug in slugs}
 
 
 def test_a_unit_beside_joined_ones_is_never_lost() -> None:

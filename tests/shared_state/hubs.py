@@ -33,10 +33,10 @@ async def settled(hub: Hub) -> None:
 def follow_all(
     hub: Hub, stream: StreamInfo, count: int, view: str = VIEW, frames: int | None = None
 ) -> list[SendQueue]:
-    outboxes = [SendQueue(frames) for _ in range(count)]
-    for send_queue in outboxes:
+    queues = [SendQueue(frames) for _ in range(count)]
+    for send_queue in queues:
         assert hub.follow(send_queue, 1, stream, view, stream.head)
-    return outboxes
+    return queues
 
 
 async def drained(hub: Hub) -> None:

@@ -54,7 +54,7 @@ async def test_a_poll_finds_what_no_hint_told(ada: User, settings: Settings) -> 
     settings.SHARED_STATE = {"POLL_SECONDS": 0.05}
 
     def make_in_silence() -> None:
-        stream = Stream.objects.create(path=OWN, kind="directory", owner="user:ada", head=1)
+        stream = Stream.objects.create(path=OWN, kind="presence", owner="user:ada", head=1)
         EventRecord.objects.create(
             stream=stream, offset=1, type="note", key="a", operation="insert", value={"n": 1},
             timestamp=stream.created_at, writer="user:ada",

@@ -231,7 +231,7 @@ async def test_nothing_is_left_of_a_socket_that_went(hub: Hub) -> None:
     hub.leave(send_queue)
     await settled(hub)
 
-    assert (hub._sources, send_queue.feeds, hub._outboxes) == ({}, {}, set())
+    assert (hub._sources, send_queue.feeds, hub._send_queues) == ({}, {}, set())
 
 
 async def test_answers_are_kept_when_the_shared_frames_are_thrown_away() -> None:

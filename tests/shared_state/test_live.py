@@ -40,12 +40,12 @@ def rendered(renderer: codecs.Codec, after: int, last: int) -> list[dict[str, An
         ]
 
 
-def test_two_views_of_one_name_are_refused_and_both_are_named() -> None:
-    with a_view(), pytest.raises(ValueError, match=r"two views 'every-event'.*every_event.*lambda"):
+def test_two_codecs_of_one_name_are_refused_and_both_are_named() -> None:
+    with a_view(), pytest.raises(ValueError, match=r"two codecs 'every-event'.*every_event.*lambda"):
         codecs.codec(VIEW)(lambda stream, events: [])
 
 
-def test_registering_the_same_view_twice_is_harmless() -> None:
+def test_registering_the_same_codec_twice_is_harmless() -> None:
     with a_view():
         codecs.codec(VIEW)(every_event)
 

@@ -62,7 +62,7 @@ def add_fifty(world: World) -> None:
             path=f"/debate/n{n}", kind="entity", owner="user:ada", root=world.host.stream
         )
         agent = Entity.objects.create(
-            type="debate", slug=f"n{n}", url=f"/debate/n{n}", stream=stream, directory=world.host.directory,
+            type="debate", slug=f"n{n}", url=f"/debate/n{n}", stream=stream, presence=world.host.presence,
             parent=world.host, owner="user:ada", created_by="user:ada", created_at=NOW, last_activity_at=NOW,
         )  # fmt: skip
         found = Subscription.objects.create(

@@ -170,7 +170,7 @@ async def test_what_may_not_be_read_answers_like_what_is_not_there(world: World,
     for hidden, missing in (
         ("/api/streams/debate/host", "/api/streams/debate/none"),
         (f"/api/streams/{world.shared.path}", "/api/streams/shared:none"),
-        ("/api/streams/directory:user:ada", "/api/streams/directory:user:none"),
+        ("/api/streams/presence:user:ada", "/api/streams/presence:user:none"),
     ):
         found, absent = await other.get(hidden), await other.get(missing)
         assert (found.status, found.body) == (absent.status, absent.body) == (404, absent.body)

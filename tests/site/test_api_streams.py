@@ -88,10 +88,10 @@ async def test_an_answer_is_bounded_in_bytes(
 
 async def test_it_reads_shared_state_and_the_directory(caller: Caller, world: World) -> None:
     shared = (await caller.get(f"/api/streams/{world.shared.path}")).json
-    directory = (await caller.get("/api/streams/directory:user:ada")).json
+    presence = (await caller.get("/api/streams/presence:user:ada")).json
 
     assert shared["events"][2]["headers"]["old_value"]["text"] == world.text
-    assert {event["type"] for event in directory["events"]} == {"agent"}
+    assert {event["type"] for event in presence["events"]} == {"agent"}
 
 
 # -- writing rows

@@ -78,7 +78,7 @@ def test_a_new_users_first_page_is_there(client: Client, ada: User) -> None:
     answer = client.get("/")
 
     assert answer.status_code == 200
-    assert 'data-feed="directory:user:ada"' in answer.content.decode()
+    assert 'data-feed="presence:user:ada"' in answer.content.decode()
 
 
 def test_people_make_agents_and_talk_to_them(client: Client, ada: User) -> None:

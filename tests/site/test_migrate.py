@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,28 @@ def test_migrating_back_and_half_way_is_no_fault(tmp_path: Path) -> None:
     run(tmp_path, "manage.py", "migrate", "--verbosity", "0")
 
     assert "/agents/new/debate/" in run(tmp_path, "-c", LOOK)
+
+
+def test_lists_of_agents_that_were_called_directories_go_on_as_presence(tmp_path: Path) -> None:
+    run(tmp_path, "manage.py", "migrate", "entities", "0001", "--verbosity", "0")
+    run(tmp_path, "manage.py", "migrate", "shared_state", "0002", "--verbosity", "0")
+    with sqlite3.connect(tmp_path / "db.sqlite3") as database:
+        for path, kind in (("directory:user:ada", "directory"), ("shared:directory:x", "shared")):
+            database.execute(
+                "INSERT INTO shared_state_stream "
+                "(path, kind, owner, head, epoch, observed, closed, schema, created_at) "
+                "VALUES (?, ?, 'user:ada', 0, 0, 0, 0, '{}', '2026-01-01')",
+                (path, kind),
+            )
+
+    run(tmp_path, "manage.py", "migrate", "--verbosity", "0")
+    assert streams(tmp_path) == [("presence:user:ada", "presence"), ("shared:directory:x", "shared")]
+
+    run(tmp_path, "manage.py", "migrate", "entities", "0001", "--verbosity", "0")
+    run(tmp_path, "manage.py", "migrate", "shared_state", "0002", "--verbosity", "0")
+    assert streams(tmp_path) == [("directory:user:ada", "directory"), ("shared:directory:x", "shared")]
+
+
+def streams(folder: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(folder / "db.sqlite3") as database:
+        return database.execute("SELECT path, kind FROM shared_state_stream ORDER BY path").fetchall()

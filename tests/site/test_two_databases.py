@@ -52,7 +52,7 @@ def test_a_chat_works_across_them(came_of_it: dict[str, object]) -> None:
 
 
 def test_pages_are_told_and_offer_the_types(came_of_it: dict[str, object]) -> None:
-    assert (came_of_it["following"], came_of_it["told"]) == ("following", "directory:user:ada")
+    assert (came_of_it["following"], came_of_it["told"]) == ("following", "presence:user:ada")
     assert came_of_it["types"]
 
 

@@ -119,7 +119,7 @@ API: dict[tuple[str, str], tuple[ApiVisit, ...]] = {
     ("GET", r"streams/(?P<path>.+)"): (
         ApiVisit("/api/streams/debate/host", READ_API),
         ApiVisit(f"/api/streams/{SHARED}", READ_API),
-        ApiVisit("/api/streams/directory:user:ada", statuses(401, 404, 404, 404, 200)),
+        ApiVisit("/api/streams/presence:user:ada", statuses(401, 404, 404, 404, 200)),
     ),
     ("POST", r"streams/(?P<path>.+)/rows/(?P<collection>[^/]+)"): (
         ApiVisit(
@@ -155,7 +155,7 @@ FOLLOW = {
         "panel": "/debate/host",
         "table": SHARED,
         "board": SHARED,
-        "directory": "directory:user:ada",
+        "presence": "presence:user:ada",
     }.items()
 }
 """A frame for each live view; the answer is `following` for those who may read, else an error."""
@@ -182,7 +182,7 @@ SOCKET: dict[str, tuple[Frame, ...]] = {
         Frame(
             frame,
             answers("stream_not_found", "stream_not_found", "stream_not_found", "following")
-            if view == "directory"
+            if view == "presence"
             else answers("stream_not_found", "following", "following"),
         )
         for view, frame in FOLLOW.items()

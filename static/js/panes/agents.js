@@ -1,4 +1,4 @@
-// Every dot and title of an agent, wherever it stands on the page, from the directory's feed.
+// Every dot and title of an agent, wherever it stands on the page, from the presence feed.
 //
 // A running agent whose lease has run out without news is asked for; if nobody works on it, it says so.
 
@@ -96,7 +96,7 @@ class Agents {
     if (overdue.length) await this.ask(overdue.map(([url]) => url));
   }
 
-  // Somebody who may see an agent but not its owner's directory gets no feed of it: ask now and then.
+  // Somebody who may see an agent but not its owner's presence gets no feed of it: ask now and then.
   poll() {
     if (document.querySelector("[data-poll-agents]") && !document.hidden) this.askAll();
   }
