@@ -227,7 +227,7 @@ class EntityTypeAdmin(ReadOnlyAdmin):
     fields: ClassVar[Any] = (
         "name", "description", "hidden", "revision", moment("updated_at"), "agents",
         json_column("creation_schema", "arguments"), json_column("inbox_schemas", "messages"),
-        json_column("state_schemas", "state"), json_column("views"),
+        json_column("state_schemas", "state"), json_column("boards"),
     )  # fmt: skip
 
     @admin.display(description="agents")

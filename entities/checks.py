@@ -69,8 +69,8 @@ def _size_faults() -> list[CheckMessage]:
 
 
 @register
-def check_views(**kwargs: Any) -> list[CheckMessage]:
-    """The view hints of the registered types."""
+def check_boards(**kwargs: Any) -> list[CheckMessage]:
+    """The boards of the registered types."""
     return [
         Error(
             f"{found.name}: its board reads the collection {name!r}, which it does not have.",
@@ -79,6 +79,6 @@ def check_views(**kwargs: Any) -> list[CheckMessage]:
             id="entities.E008",
         )
         for found in registry.all()
-        for view in found.views
-        if (name := (view.get("status") or {}).get("collection")) and name not in found.state
+        for board in found.boards
+        if (name := (board.get("status") or {}).get("collection")) and name not in found.state
     ]

@@ -35,7 +35,7 @@ class TypeDefinition:
     state: dict[str, CollectionSpec] = field(default_factory=dict)
     creation_schema: Json | None = None
     inbox_schemas: dict[str, Json] = field(default_factory=dict)
-    views: tuple[Json, ...] = ()
+    boards: tuple[Json, ...] = ()
     hidden: bool = False
     creation_model: type[BaseModel] | None = None
     inbox_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class TypeDefinition:
             "creation_schema": self.creation_schema,
             "inbox_schemas": self.inbox_schemas,
             "state_schemas": {name: spec.to_json() for name, spec in self.state.items()},
-            "views": list(self.views),
+            "boards": list(self.boards),
             "hidden": self.hidden,
         }
 
@@ -72,7 +72,7 @@ class TypeOptions:
     state: Mapping[str, Collection[Any]] | type[Any] = field(default_factory=dict)
     creation_schema: type[BaseModel] | None = None
     inbox_schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
-    views: Sequence[Mapping[str, Any]] = ()
+    boards: Sequence[Mapping[str, Any]] = ()
     hidden: bool = False
 
 
@@ -83,7 +83,7 @@ class Options(TypedDict, total=False):
     state: Mapping[str, Collection[Any]] | type[Any]
     creation_schema: type[BaseModel] | None
     inbox_schemas: Mapping[str, type[BaseModel]]
-    views: Sequence[Mapping[str, Any]]
+    boards: Sequence[Mapping[str, Any]]
     hidden: bool
 
 
@@ -98,7 +98,7 @@ class Registry:
         """Define a type by decorating its handler, `async def handler(ctx, wake)`.
 
         Options are the fields of `TypeOptions`: `description`, `state` (collections by name, or a `State`),
-        `creation_schema` and `inbox_schemas` (pydantic models), `views` (how to draw its state) and `hidden`
+        `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to draw its state) and `hidden`
         (people do not spawn it directly). Raises `TypeAlreadyDefined` and `RegistryError`.
         """
         if not _NAME.match(name) or name in RESERVED:
@@ -241,7 +241,7 @@ def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefiniti
         state=state,
         creation_schema=given.creation_schema.model_json_schema() if given.creation_schema else None,
         inbox_schemas={key: model.model_json_schema() for key, model in given.inbox_schemas.items()},
-        views=tuple(dict(view) for view in given.views),
+        boards=tuple(dict(board) for board in given.boards),
         hidden=given.hidden,
         creation_model=given.creation_schema,
         inbox_models=dict(given.inbox_schemas),

@@ -112,7 +112,7 @@ def board_for(hint: Json, url: str, shared: StreamInfo | None) -> Board:
     spec = collections(shared.schema).get(name) if shared else None
     spec = spec or CollectionSpec(name, f"shared:{name}")
     path = f"shared:{panel.shared_id(hint, url)}"
-    board = boards.board_of(path, replace(spec, view={**hint, **spec.view}))
+    board = boards.board_of(path, replace(spec, board={**hint, **spec.board}))
     return board or Board(path, spec, "", (), "", "text")
 
 

@@ -60,7 +60,7 @@ def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[E
 def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Put | None:
     """A text up to the end of a piece, unless its last block is the one that it was before the piece.
 
-    What was said before is read again, since a view keeps nothing.
+    What was said before is read again, since a codec keeps nothing.
     """
     row = committed.row(stream.id, "text", key)
     if row is None:  # it was taken back, and will be said anew

@@ -3,7 +3,7 @@
 The board itself shows a shared state (`shared_state.html.boards`). This part follows agents' own
 logs: the host's, for its status row and its children, and each participant's, for arguments that are still
 being written.
-Nothing here knows debates: a type declares a view hint, see `StatusHint`.
+Nothing here knows debates: a type declares a board, see `StatusHint`.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class StatusHint:
 
 def hints(type_name: str) -> list[tuple[Json, StatusHint | None]]:
     """The boards that a type declares, each with its status row. One query."""
-    found = EntityType.objects.filter(name=type_name).values_list("views", "state_schemas").first()
+    found = EntityType.objects.filter(name=type_name).values_list("boards", "state_schemas").first()
     if found is None:
         return []
-    views, schemas = found
+    boards, schemas = found
     specs = collections(schemas)
-    return [(hint, StatusHint.of(hint, specs)) for hint in views if hint.get("kind") == "board"]
+    return [(hint, StatusHint.of(hint, specs)) for hint in boards if hint.get("kind") == "board"]
 
 
 @codec("panel")

@@ -47,10 +47,10 @@ Listed = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What the page follows: a stream, by a view, after a cursor."""
+    """What the page follows: a stream, by a codec, after a cursor."""
 
     stream: str
-    view: str
+    codec: str
     after: str
 
 

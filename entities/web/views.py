@@ -338,8 +338,8 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
 
 def _tabs(agent: Entity, shown: str) -> list[dict[str, Any]]:
     """The views of an agent: its boards first."""
-    views = EntityType.objects.filter(name=agent.type).values_list("views", flat=True).first() or []
-    boards = [hint for hint in views if hint.get("kind") == "board"]
+    declared = EntityType.objects.filter(name=agent.type).values_list("boards", flat=True).first() or []
+    boards = [hint for hint in declared if hint.get("kind") == "board"]
     place = [agent.type, agent.slug]
     found = [
         (f"board-{n}", hint.get("title") or "Board", reverse("entities:agent-board", args=[*place, n]))

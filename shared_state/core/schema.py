@@ -27,7 +27,7 @@ from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
     "primary_key": str, "schema": Mapping, "operations": (list, tuple), "externally_writable": bool,
-    "view": Mapping,
+    "board": Mapping,
 }  # fmt: skip
 _OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
 _KEY_LENGTH = 255
@@ -43,7 +43,7 @@ class Collection(Generic[M]):
 
     `model` gives the rows' fields; without one rows are untyped JSON objects. `type` is the event type in the
     log (by default `state:<name>` for an entity's own). `operations` are what people and programs outside may
-    do if the collection is `externally_writable`. `view` is a hint how to draw it.
+    do if the collection is `externally_writable`. `board` says how to draw it as a board.
     """
 
     model: builtins.type[M] | None = None
@@ -51,7 +51,7 @@ class Collection(Generic[M]):
     primary_key: str = "key"
     externally_writable: bool = False
     operations: tuple[str, ...] = ("insert",)
-    view: Mapping[str, Any] | None = None
+    board: Mapping[str, Any] | None = None
 
     def spec(self, name: str, prefix: str) -> CollectionSpec:
         """The stored form. `prefix` makes the default event type."""
@@ -63,7 +63,7 @@ class Collection(Generic[M]):
             )
         return CollectionSpec(
             name, self.type or f"{prefix}{name}", self.primary_key, json_schema,
-            self.operations, self.externally_writable, dict(self.view or {}),
+            self.operations, self.externally_writable, dict(self.board or {}),
         )  # fmt: skip
 
 
@@ -77,14 +77,14 @@ class CollectionSpec:
     json_schema: Json | None = None
     operations: tuple[str, ...] = ("insert",)
     externally_writable: bool = False
-    view: Json = field(default_factory=dict)
+    board: Json = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """The JSON that is stored and sent."""
         return {
             "type": self.type, "primary_key": self.primary_key, "schema": self.json_schema,
             "operations": list(self.operations), "externally_writable": self.externally_writable,
-            "view": self.view,
+            "board": self.board,
         }  # fmt: skip
 
     @classmethod
@@ -104,7 +104,7 @@ class CollectionSpec:
         _validator(_text(found["schema"]))
         return cls(
             name, value["type"], found["primary_key"] or "key", found["schema"],
-            tuple(operations), bool(found["externally_writable"]), dict(found["view"] or {}),
+            tuple(operations), bool(found["externally_writable"]), dict(found["board"] or {}),
         )  # fmt: skip
 
     def key_of(self, row: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""A collection as a board: columns side by side, one row for each round; rendered from a view hint.
+"""A collection as a board: columns side by side, one row for each round; rendered as its schema says.
 
-The hint is stored with the collection (`Collection(..., view={...})`):
+How is stored with the collection (`Collection(..., board={...})`):
 
     {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}
 """
@@ -61,7 +61,7 @@ class Card:
 
 def board_of(path: str, spec: CollectionSpec) -> Board | None:
     """The board that a collection of a stream is to be shown as, or `None`."""
-    hint = spec.view
+    hint = spec.board
     values = hint.get("column_values") or ()
     if hint.get("kind") != "board" or not hint.get("columns") or not values:
         return None

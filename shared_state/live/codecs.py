@@ -87,7 +87,7 @@ def _patch(name: str, stream: StreamInfo, cursor: int, changes: Sequence[Change]
         {
             "op": "patch",
             "stream": stream.path,
-            "view": name,
+            "codec": name,
             "cursor": format_offset(cursor),
             "changes": [change.wire() for change in changes],
         }

@@ -1,10 +1,10 @@
 """One subscription, one read and one render for each stream and process, however many sockets follow it.
 
-A *source* is a stream that somebody here follows; a *feed* is one socket's view of it. Both hold a cursor.
-A hint makes the source read what is new once, render it once per view, and offer the same text to every
-feed. The rule that makes it correct: **a feed takes shared frames only if they continue its cursor exactly**;
-a feed whose cursor is elsewhere reads for itself until it has caught up. So a feed is registered first and
-caught up then, and no order of commits, hints and reads can make a gap or a double.
+A *source* is a stream that somebody here follows; a *feed* is what one socket follows of it, by one codec.
+Both hold a cursor. A hint makes the source read what is new once, render it once per codec, and offer the
+same text to every feed. The rule that makes it correct: **a feed takes shared frames only if they continue
+its cursor exactly**; a feed whose cursor is elsewhere reads for itself until it has caught up. So a feed is
+registered first and caught up then, and no order of commits, hints and reads can make a gap or a double.
 
 A socket that reads too slowly is never waited for and never buffered without bound: what waits for it is
 thrown away, and it is told to follow again from its cursor.
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 Render = Callable[[str, StreamInfo, int, Sequence[Event]], list[str] | None]
-"""(view, stream, after, events) -> frames, or None if the view cannot show them; runs in a thread."""
+"""(codec, stream, after, events) -> frames, or None if the codec cannot show them; runs in a thread."""
 
 THREADS = 4
 AGAIN_SECONDS = 0.01  # between two reads of a feed that must find something and did not
@@ -95,40 +95,40 @@ class Hub:
 
     # -- following
 
-    def follow(self, send_queue: SendQueue, ident: int, stream: StreamInfo, view: str, after: int) -> bool:
+    def follow(self, send_queue: SendQueue, ident: int, stream: StreamInfo, codec: str, after: int) -> bool:
         """Feed a socket what comes after a cursor; False if that is too far back (or not yet there).
 
-        `stream` is as it was read just now. A feed of the same stream and view in this socket is replaced.
+        `stream` is as it was read just now. A feed of the same stream and codec in this socket is replaced.
         """
         if not stream.head - conf.catch_up_limit <= after <= stream.head:
             return False
-        if (old := send_queue.feeds.get((stream.id, view))) is not None:
+        if (old := send_queue.feeds.get((stream.id, codec))) is not None:
             self.unfollow(old)
         source = self._sources.get(stream.id) or self._open(stream)
-        feed = Feed(ident, send_queue, source, view, after)
-        source.views.setdefault(view, set()).add(feed)
-        send_queue.feeds[stream.id, view] = feed
+        feed = Feed(ident, send_queue, source, codec, after)
+        source.codecs.setdefault(codec, set()).add(feed)
+        send_queue.feeds[stream.id, codec] = feed
         self._spawn(self._catch_up(feed))
         return True
 
     def unfollow(self, feed: Feed) -> None:
         """End a feed."""
         feed.open = False
-        feed.send_queue.feeds.pop((feed.source.stream.id, feed.view), None)
+        feed.send_queue.feeds.pop((feed.source.stream.id, feed.codec), None)
         source = feed.source
-        feeds = source.views.get(feed.view, set())
+        feeds = source.codecs.get(feed.codec, set())
         feeds.discard(feed)
         if not feeds:
-            source.views.pop(feed.view, None)
-        if not source.views and self._sources.get(source.stream.id) is source:
+            source.codecs.pop(feed.codec, None)
+        if not source.codecs and self._sources.get(source.stream.id) is source:
             del self._sources[source.stream.id]
             self._bus.leave(source.stream.id)
 
     def expect(self, expected: Expected) -> None:
         """Begin a feed as soon as its stream is there; at once if it came meanwhile."""
-        place = (expected.path, expected.view)
+        place = (expected.path, expected.codec)
         for old in tuple(expected.send_queue.expected):
-            if (old.path, old.view) == place:
+            if (old.path, old.codec) == place:
                 self.forget(old)
         self._expected.add(expected)
         expected.send_queue.expected.add(expected)
@@ -156,7 +156,7 @@ class Hub:
         ident, send_queue = expected.id, expected.send_queue
         if stream.owner != expected.owner:
             send_queue.answer(encode(refusal(api.StreamNotFound(), {"id": ident})))
-        elif not self.follow(send_queue, ident, stream, expected.view, 0):
+        elif not self.follow(send_queue, ident, stream, expected.codec, 0):
             send_queue.answer(encode({"op": "reset", "id": ident}))
 
     def attach(self, send_queue: SendQueue) -> None:
@@ -190,7 +190,7 @@ class Hub:
         source = feed.source
         while feed.open:
             try:
-                batch = await self._read_once(source, feed.view, feed.cursor)
+                batch = await self._read_once(source, feed.codec, feed.cursor)
             except DatabaseError as error:
                 log.warning("feed_not_read", stream=source.stream.path, error=str(error))
                 await asyncio.sleep(conf.poll_seconds)
@@ -207,12 +207,12 @@ class Hub:
         # Nobody needs shared frames for what everybody has by now.
         source.cursor = max(source.cursor, min((feed.cursor for feed in source.feeds()), default=0))
 
-    async def _read_once(self, source: Source, view: str, after: int) -> Batch:
-        """Read and render for one view; feeds that ask for the same at the same time share it."""
-        key = (view, after)
+    async def _read_once(self, source: Source, codec: str, after: int) -> Batch:
+        """Read and render for one codec; feeds that ask for the same at the same time share it."""
+        key = (codec, after)
         task = source.reads.get(key)
         if task is None:
-            task = source.reads[key] = self._spawn(self.run(self._batch, source.stream, after, (view,)))
+            task = source.reads[key] = self._spawn(self.run(self._batch, source.stream, after, (codec,)))
             task.add_done_callback(lambda _: source.reads.pop(key, None))
         return await asyncio.shield(task)
 
@@ -248,10 +248,10 @@ class Hub:
             source.pump = self._spawn(self._pump(source))
 
     async def _pump(self, source: Source) -> None:
-        while source.views and source.cursor < source.head:
-            views, after = tuple(source.views), source.cursor
+        while source.codecs and source.cursor < source.head:
+            codecs, after = tuple(source.codecs), source.cursor
             try:
-                batch = await self.run(self._batch, source.stream, after, views, source.take(after))
+                batch = await self.run(self._batch, source.stream, after, codecs, source.take(after))
             except DatabaseError as error:
                 log.warning("stream_not_read", stream=source.stream.path, error=str(error))
                 return  # the next hint or poll tries again
@@ -260,22 +260,22 @@ class Hub:
             self._broadcast(source, batch)
 
     def _batch(
-        self, stream: StreamInfo, after: int, views: Sequence[str], fresh: Sequence[Event] = ()
+        self, stream: StreamInfo, after: int, codecs: Sequence[str], fresh: Sequence[Event] = ()
     ) -> Batch:
-        """In a thread: one read (unless the writer handed the events over), one render per view."""
+        """In a thread: one read (unless the writer handed the events over), one render per codec."""
         events = fresh or api.read(stream.id, after, conf.catch_up_limit)
         if not events:
-            return Batch(after, after, {view: [] for view in views})
-        frames = {view: self._render(view, stream, after, events) for view in views}
+            return Batch(after, after, {codec: [] for codec in codecs})
+        frames = {codec: self._render(codec, stream, after, events) for codec in codecs}
         return Batch(after, events[-1].offset, frames)
 
     def _broadcast(self, source: Source, batch: Batch) -> None:
         source.cursor = max(source.cursor, batch.end)
-        for view, feeds in tuple(source.views.items()):
+        for codec, feeds in tuple(source.codecs.items()):
             for feed in tuple(feeds):
                 if not feed.open or feed.catching_up or feed.cursor >= batch.end:
                     continue
-                if feed.cursor == batch.start and view in batch.frames:
+                if feed.cursor == batch.start and codec in batch.frames:
                     self._take(feed, batch)
                 else:
                     feed.catching_up = True
@@ -284,7 +284,7 @@ class Hub:
     def _take(self, feed: Feed, batch: Batch) -> None:
         """Offer a batch that continues the feed's cursor."""
         feed.cursor = batch.end
-        frames = batch.frames[feed.view]
+        frames = batch.frames[feed.codec]
         if frames is None:
             feed.send_queue.answer(encode({"op": "reset", "id": feed.id}))
             self.unfollow(feed)
@@ -294,7 +294,9 @@ class Hub:
     def _lagged(self, send_queue: SendQueue) -> None:
         send_queue.clear()
         for feed in tuple(send_queue.feeds.values()):
-            send_queue.answer(encode({"op": "lagged", "stream": feed.source.stream.path, "view": feed.view}))
+            send_queue.answer(
+                encode({"op": "lagged", "stream": feed.source.stream.path, "codec": feed.codec})
+            )
             self.unfollow(feed)
 
     # -- polling

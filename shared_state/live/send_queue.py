@@ -41,7 +41,7 @@ class SendQueue:
         self.ended = asyncio.Event()
         """Set by whoever sends what waits, when there will be no more of it."""
         self.feeds: dict[tuple[int, str], Feed] = {}
-        """By stream and view; kept by the hub."""
+        """By stream and codec; kept by the hub."""
         self.expected: set[Expected] = set()
         """Feeds of streams that are not there yet; kept by the hub."""
         self.close_code = 0
@@ -105,12 +105,15 @@ class SendQueue:
 
 @dataclass(slots=True, eq=False)
 class Feed:
-    """One socket's view of a source. `catching_up`: it reads for itself and takes no shared frames."""
+    """What one socket follows of a source, by one codec.
+
+    `catching_up`: it reads for itself and takes no shared frames.
+    """
 
     id: int
     send_queue: SendQueue
     source: Source
-    view: str
+    codec: str
     cursor: int
     catching_up: bool = True
     open: bool = True
@@ -124,7 +127,7 @@ class Expected:
     send_queue: SendQueue
     path: str
     owner: str
-    view: str
+    codec: str
 
 
 @dataclass(slots=True, eq=False)
@@ -134,7 +137,7 @@ class Source:
     stream: StreamInfo
     cursor: int
     head: int
-    views: dict[str, set[Feed]] = field(default_factory=dict)
+    codecs: dict[str, set[Feed]] = field(default_factory=dict)
     pump: asyncio.Task[None] | None = None
     reads: dict[tuple[str, int], asyncio.Task[Batch]] = field(default_factory=dict)
 
@@ -156,12 +159,12 @@ class Source:
         return found if found and found[0].offset == after + 1 else []
 
     def feeds(self) -> list[Feed]:
-        return [feed for feeds in self.views.values() for feed in feeds]
+        return [feed for feeds in self.codecs.values() for feed in feeds]
 
 
 @dataclass(slots=True, frozen=True)
 class Batch:
-    """Events after one cursor up to another, rendered. A view that could not show them has None."""
+    """Events after one cursor up to another, rendered. A codec that could not show them has None."""
 
     start: int
     end: int

@@ -89,7 +89,7 @@ class Follow(BaseModel):
 
     id: int
     stream: str = Field(max_length=255, pattern=r"^[^\x00]+$")  # PostgreSQL knows no text with a NUL in it
-    view: str
+    codec: str
     after: str | None = None
 
 
@@ -113,11 +113,11 @@ async def follow(send_queue: SendQueue, principal: Principal, wanted: Follow) ->
     """Start a feed; the answer is `following`, or `reset` if the page has to be loaded anew.
 
     One's own stream (`personal`) need not be there yet. Raises `StreamNotFound` for what else is not there
-    and for what the principal may not read, `InvalidOffset`, and `FrameError` for an unknown view or too many
-    feeds. Send the answer before the next await: the feed's frames come after it.
+    and for what the principal may not read, `InvalidOffset`, and `FrameError` for an unknown codec or too
+    many feeds. Send the answer before the next await: the feed's frames come after it.
     """
-    if wanted.view not in codecs.names():
-        raise FrameError("unknown_view", f"There is no view {wanted.view!r}.")
+    if wanted.codec not in codecs.names():
+        raise FrameError("unknown_codec", f"There is no codec {wanted.codec!r}.")
     after = None if wanted.after is None else api.parse_offset(wanted.after)
     stream = await hub().run(_followable, principal, wanted.stream, bool(after))
     unfollow(send_queue, wanted.id)
@@ -125,10 +125,10 @@ async def follow(send_queue: SendQueue, principal: Principal, wanted: Follow) ->
         raise FrameError("too_many_feeds", f"One socket may follow {MAX_FEEDS} streams; unfollow one first.")
     if stream is None:
         owner = str(principal)
-        hub().expect(Expected(wanted.id, send_queue, wanted.stream, owner, wanted.view))
+        hub().expect(Expected(wanted.id, send_queue, wanted.stream, owner, wanted.codec))
         return {"op": "following", "id": wanted.id, "cursor": format_offset(0)}
     start = stream.head if after is None else after
-    if hub().follow(send_queue, wanted.id, stream, wanted.view, start):
+    if hub().follow(send_queue, wanted.id, stream, wanted.codec, start):
         return {"op": "following", "id": wanted.id, "cursor": format_offset(start)}
     return {"op": "reset", "id": wanted.id}
 

@@ -37,7 +37,7 @@ def test_a_debate_is_seen_live_and_survives_the_death_of_a_worker(cluster: Many)
     ada = cluster.ada
     url = ada.debate("clustered")
     with ada.client.socket("/live/") as socket:
-        follow = '{"op": "follow", "id": 1, "stream": "%s", "view": "timeline", "after": "%s"}'
+        follow = '{"op": "follow", "id": 1, "stream": "%s", "codec": "timeline", "after": "%s"}'
         socket.send(follow % (url, "0000000000000000_0000000000000000"))
         frames = [receive_json(socket) for _ in range(4)]
         assert {frame["op"] for frame in frames} == {"following", "patch"}

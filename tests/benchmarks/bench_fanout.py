@@ -31,7 +31,7 @@ SECONDS = 5.0  # of one cell
 IN_TIME = 0.3  # seconds from the append to the client
 AT_ONCE = 25  # handshakes
 ME = "tests.benchmarks.bench_fanout"
-VIEW = "benchmark"
+CODEC = "benchmark"
 PATH = "/bench/fanout"
 LARGE = 200_000  # bytes of one event
 LARGE_EVENTS = 500
@@ -130,10 +130,10 @@ def prepare() -> str:
 
 
 def serve(kind: str, fd: int) -> None:
-    """The site under one of the servers, with a view and a writer of the benchmark's own."""
+    """The site under one of the servers, with a codec and a writer of the benchmark's own."""
     from agents_site.asgi import application
 
-    codecs.codec(VIEW)(_view())
+    codecs.codec(CODEC)(_view())
     site = _with_writer(application)
     if kind == "uvicorn":
         import uvicorn
@@ -153,7 +153,7 @@ def serve(kind: str, fd: int) -> None:
 
 
 def _view() -> Any:
-    """A view that renders a template, as pages do."""
+    """A codec that renders a template, as pages do."""
     from django.template import engines
 
     from shared_state.api import format_offset
@@ -269,7 +269,7 @@ def _megabytes(pid: int) -> int:
 async def _connect(site: Site, count: int, tally: Tally) -> list[Socket]:
     host = f"127.0.0.1:{site.port}"
     request = handshake(host, site.cookie)
-    follow = {"op": "follow", "id": 1, "stream": PATH, "view": VIEW}
+    follow = {"op": "follow", "id": 1, "stream": PATH, "codec": CODEC}
     few = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> Socket:

@@ -56,7 +56,7 @@ async def _converse(messages: int) -> tuple[list[float], list[float]]:
     await worker.start()
     entity = await spawn(ada, NewEntity("latency", "one"))
     send_queue = SendQueue()
-    await session.follow(send_queue, ada, session.Follow(id=1, stream=entity.url, view="timeline"))
+    await session.follow(send_queue, ada, session.Follow(id=1, stream=entity.url, codec="timeline"))
     handlers, texts = [], []
     for number in range(messages + WARM_UP):
         await deliver(ada, entity.url, f"Hello {number}")

@@ -29,32 +29,32 @@ STATUS_WORDS = {"idle", "running", "waiting", "working"}
 
 
 class Narrows:
-    """Once `passing` patches of some views have passed, loses `losing` of them and tells the page so.
+    """Once `passing` patches of some codecs have passed, loses `losing` of them and tells the page so.
 
     Like the server it sends nothing more of a feed that lagged until the page has asked for it again.
     """
 
-    def __init__(self, page: Page, views: set[str], passing: int, losing: int) -> None:
+    def __init__(self, page: Page, codecs: set[str], passing: int, losing: int) -> None:
         self.lost: list[str] = []
         self.asked: list[dict[str, Any]] = []
         self._silent: set[tuple[str, str]] = set()
         self._told = False
-        self._views = views
+        self._codecs = codecs
         self._passing = passing
         self._losing = losing
         page.route_web_socket("**/live/", self._opened)
 
     @property
     def feeds(self) -> set[tuple[str, str]]:
-        """Stream and view of what was lost."""
-        return {(read["stream"], read["view"]) for read in map(json.loads, self.lost)}
+        """Stream and codec of what was lost."""
+        return {(read["stream"], read["codec"]) for read in map(json.loads, self.lost)}
 
     def _opened(self, client: WebSocketRoute) -> None:
         server = client.connect_to_server()
 
         def upwards(frame: str | bytes) -> None:
             read = json.loads(frame)
-            if (read.get("stream"), read.get("view")) in self._silent:
+            if (read.get("stream"), read.get("codec")) in self._silent:
                 self.asked.append(read)
             server.send(frame)
 
@@ -64,11 +64,11 @@ class Narrows:
     def _downwards(self, client: WebSocketRoute, frame: str) -> None:
         read = json.loads(frame)
         if read["op"] == "following":
-            self._silent -= {(it["stream"], it["view"]) for it in self.asked if it["id"] == read["id"]}
-        if read["op"] != "patch" or read["view"] not in self._views:
+            self._silent -= {(it["stream"], it["codec"]) for it in self.asked if it["id"] == read["id"]}
+        if read["op"] != "patch" or read["codec"] not in self._codecs:
             return client.send(frame)
         if self._told:
-            return None if (read["stream"], read["view"]) in self._silent else client.send(frame)
+            return None if (read["stream"], read["codec"]) in self._silent else client.send(frame)
         if self._passing > 0:
             self._passing -= 1
             return client.send(frame)
@@ -78,8 +78,8 @@ class Narrows:
     def _tell(self, client: WebSocketRoute) -> None:
         self._told = True
         self._silent = self.feeds
-        for stream, view in sorted(self.feeds):
-            client.send(json.dumps({"op": "lagged", "stream": stream, "view": view}))
+        for stream, codec in sorted(self.feeds):
+            client.send(json.dumps({"op": "lagged", "stream": stream, "codec": codec}))
 
 
 def test_an_answer_is_whole_though_the_page_lagged(talking: Installation, wide: Page) -> None:
@@ -89,7 +89,7 @@ def test_an_answer_is_whole_though_the_page_lagged(talking: Installation, wide: 
     expect_answered(wide)
 
     assert len(narrows.lost) == 5
-    assert [(asked["stream"], asked["view"]) for asked in narrows.asked] == [(url, "timeline")]
+    assert [(asked["stream"], asked["codec"]) for asked in narrows.asked] == [(url, "timeline")]
     # It asked for what came after the last patch that it had, not for everything.
     assert narrows.asked[0]["after"] < json.loads(narrows.lost[0])["cursor"]
     assert wide.evaluate("window.notReloaded") is True
@@ -106,7 +106,7 @@ def test_a_debate_is_whole_though_all_its_feeds_lagged(talking: Installation, wi
     wide.evaluate("window.notReloaded = true")
     expect_ruled(wide)
 
-    assert {(asked["stream"], asked["view"]) for asked in narrows.asked} == narrows.feeds
+    assert {(asked["stream"], asked["codec"]) for asked in narrows.asked} == narrows.feeds
     assert len(narrows.asked) == len(narrows.feeds) >= 2
     assert wide.evaluate("window.notReloaded") is True
     expect(cards(wide)).to_have_count(4)
@@ -132,7 +132,7 @@ def test_a_page_that_is_too_far_behind_loads_what_it_shows_anew(talking: Install
 
         def upwards(frame: str | bytes) -> None:
             read = json.loads(frame)
-            if read["op"] == "follow" and read["view"] == "timeline" and not resets:
+            if read["op"] == "follow" and read["codec"] == "timeline" and not resets:
                 resets.append(read["id"])
                 client.send(json.dumps({"op": "reset", "id": read["id"]}))
             else:

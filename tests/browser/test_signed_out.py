@@ -111,7 +111,7 @@ def test_a_page_whose_right_to_look_ended_says_so(guarded: Installation, wide: P
         server = client.connect_to_server()
 
         def refuse(frame: str | bytes) -> None:
-            if '"view":"events"' in str(frame):
+            if '"codec":"events"' in str(frame):
                 number = re.search(r'"id":(\d+)', str(frame))
                 assert number is not None
                 refusal = {"op": "error", "id": int(number[1]), "code": "stream_not_found", "message": "No."}

@@ -76,7 +76,7 @@ class Family:
         """Send changes as one patch, and wait until they are there."""
         self.cursor += 1
         cursor = self.feed["after"][:-6].replace("0", "9") + f"{self.cursor:06d}"
-        frame = {"op": "patch", "stream": self.feed["stream"], "view": self.feed["view"], "cursor": cursor}
+        frame = {"op": "patch", "stream": self.feed["stream"], "codec": self.feed["codec"], "cursor": cursor}
         self.clients[-1].send(json.dumps({**frame, "changes": changes}))
         wait_for(self.page, f"document.querySelector('[data-feed]').dataset.after === '{cursor}'", 60_000)
 

@@ -21,7 +21,7 @@ from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
 from shared_state.notify.bus import Bus
-from tests.shared_state.feeding import VIEW, a_view, append, database, frames_until, make_stream, shown
+from tests.shared_state.feeding import CODEC, a_codec, append, database, frames_until, make_stream, shown
 from tests.support import servers
 
 NEVER = 3600.0  # seconds between polls: what arrives, arrived by a hint
@@ -30,7 +30,7 @@ NEVER = 3600.0  # seconds between polls: what arrives, arrived by a hint
 @pytest.fixture(autouse=True)
 def _redis_layer(settings: Settings, redis_url: str) -> Iterator[None]:
     use_redis(settings, redis_url)
-    with a_view():
+    with a_codec():
         yield
     bus.stop()
 
@@ -81,7 +81,7 @@ class Ear:
 async def follow_now(hub: Hub, stream: StreamInfo) -> SendQueue:
     """A feed that other processes' hints can reach."""
     send_queue = SendQueue()
-    assert hub.follow(send_queue, 1, stream, VIEW, stream.head)
+    assert hub.follow(send_queue, 1, stream, CODEC, stream.head)
     joined = hub._bus.join(stream.id)
     await asyncio.wrap_future(joined)
     return send_queue
@@ -100,7 +100,7 @@ async def test_what_was_appended_before_the_subscription_is_found(far_hub: Hub) 
     """Nobody waits for Redis before the first look, so there is a second one once it answers."""
     stream = await make_stream()
     send_queue = SendQueue()
-    assert far_hub.follow(send_queue, 1, stream, VIEW, 0)
+    assert far_hub.follow(send_queue, 1, stream, CODEC, 0)
 
     head = await append(stream)
 
@@ -124,7 +124,7 @@ async def test_two_processes_show_every_event_once_while_readers_come_and_go(
         while len(seen) < total:
             send_queue = SendQueue()
             info = await database(api.get_stream)(stream.path)
-            assert where.follow(send_queue, 1, info, VIEW, seen[-1] if seen else 0)
+            assert where.follow(send_queue, 1, info, CODEC, seen[-1] if seen else 0)
             seen += shown(await frames_until(send_queue, min(total, len(seen) + chance.randint(1, 60))))
             where.leave(send_queue)
         return seen
@@ -265,7 +265,7 @@ async def test_a_redis_that_is_not_there_delays_no_page(
     send_queue = SendQueue()
 
     began = time.monotonic()
-    near_hub.follow(send_queue, 1, stream, VIEW, 0)
+    near_hub.follow(send_queue, 1, stream, CODEC, 0)
     head = await append(stream)
 
     frames = await frames_until(send_queue, head)

@@ -124,17 +124,17 @@ def test_every_link_of_every_page_is_below_the_prefix(page: Client, host: Entity
 
 
 @moved
-@pytest.mark.parametrize("view", ["timeline", "panel", "events", "state"])
-def test_every_link_of_a_push_is_below_the_prefix(host: Entity, view: str) -> None:
+@pytest.mark.parametrize("codec", ["timeline", "panel", "events", "state"])
+def test_every_link_of_a_push_is_below_the_prefix(host: Entity, codec: str) -> None:
     stream = api.get_stream(host.url)
 
-    frames = codecs.encode_events(view, stream, 0, api.read(stream.id, 0, 1000))
+    frames = codecs.encode_events(codec, stream, 0, api.read(stream.id, 0, 1000))
 
     assert frames
     pushed = [change for frame in frames for change in orjson.loads(frame)["changes"] if change[0] == "put"]
     found = set[str]().union(*(links(parse(change[4])) for change in pushed))
     assert {link for link in found if not link.startswith(PREFIX)} == set()
-    assert found or view == "state"
+    assert found or codec == "state"
 
 
 async def opens(scope: dict[str, Any]) -> None:

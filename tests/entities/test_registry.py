@@ -157,7 +157,7 @@ def test_a_type_becomes_a_row_with_its_schemas() -> None:
         creation_schema=Args,
         inbox_schemas={"add": Item},
         state={"items": Collection(Item)},
-        views=[{"kind": "board"}],
+        boards=[{"kind": "board"}],
         hidden=True,
     )
 
@@ -168,7 +168,7 @@ def test_a_type_becomes_a_row_with_its_schemas() -> None:
     assert row.creation_schema == Args.model_json_schema()
     assert row.inbox_schemas == {"add": Item.model_json_schema()}
     assert row.state_schemas["items"]["type"] == "state:items"
-    assert (row.views, row.hidden, row.revision) == ([{"kind": "board"}], True, 1)
+    assert (row.boards, row.hidden, row.revision) == ([{"kind": "board"}], True, 1)
 
 
 def test_a_type_that_changed_gets_the_next_revision_and_one_that_did_not_keeps_its_own() -> None:

@@ -33,13 +33,13 @@ async def debate() -> Entity:
     return await runtime.entity(url)
 
 
-def replayed(path: str, view: Renderer, page: str, batch: int = 7) -> Element:
+def replayed(path: str, codec: Renderer, page: str, batch: int = 7) -> Element:
     """An empty page after all events of a stream, in small batches as they may have come."""
     stream = api.get_stream(path)
     root = parse(page)
     events = api.read(stream.id, limit=100_000)
     for start in range(0, len(events), batch):
-        apply(root, view(stream, events[start : start + batch]))
+        apply(root, codec(stream, events[start : start + batch]))
     return root
 
 

@@ -17,7 +17,7 @@ from tests.entities import making
 from tests.entities.browsing import Element, parse
 
 HINT = {"kind": "board", "columns": "side", "column_values": ["pro", "con"], "rows": "round", "text": "text"}
-SCHEMA = SharedStateSchema(arguments=Collection(view=HINT))
+SCHEMA = SharedStateSchema(arguments=Collection(board=HINT))
 RULING = {
     "value": "done",
     "topic": "Bees",

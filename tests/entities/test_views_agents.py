@@ -69,7 +69,7 @@ def test_the_page_follows_the_directory_from_before_what_it_shows(page: Client, 
 
     (feed,) = shown(page.get("/agents/")).having("data-feed", "presence:user:ada")
 
-    assert feed.attributes["data-view"] == "presence"
+    assert feed.attributes["data-codec"] == "presence"
     assert feed.attributes["data-after"] == "0000000000000000_0000000000000001"
     assert made.presence.head == 1
 

@@ -63,9 +63,9 @@ def test_streams_are_in_the_second_database_alone(foreign: Foreign) -> None:
     assert "people_person" in tables("default")
 
 
-def follow(socket: ClientConnection, stream: str, view: str) -> None:
+def follow(socket: ClientConnection, stream: str, codec: str) -> None:
     """Follow a stream from its beginning."""
-    socket.send(json.dumps({"op": "follow", "id": 1, "stream": stream, "view": view, "after": BEGINNING}))
+    socket.send(json.dumps({"op": "follow", "id": 1, "stream": stream, "codec": codec, "after": BEGINNING}))
     assert receive_json(socket)["op"] == "following"
 
 

@@ -11,26 +11,26 @@ from shared_state.html import changes
 from shared_state.live import session
 from shared_state.live.hub import Hub
 from tests.shared_state.feeding import (
-    a_view,
+    a_codec,
     every_event,
 )
 from tests.shared_state.hubs import FarHub
 
 
 @pytest.fixture
-def view() -> Iterator[str]:
-    with a_view() as name:
+def codec() -> Iterator[str]:
+    with a_codec() as name:
         yield name
 
 
 @pytest.fixture
-async def hub(view: str) -> AsyncIterator[Hub]:
+async def hub(codec: str) -> AsyncIterator[Hub]:
     yield session.hub()
     await session.stop()
 
 
 @pytest.fixture
-async def far_hub(view: str) -> AsyncIterator[FarHub]:
+async def far_hub(codec: str) -> AsyncIterator[FarHub]:
     made = FarHub()
     yield made
     await made.stop()
@@ -38,7 +38,7 @@ async def far_hub(view: str) -> AsyncIterator[FarHub]:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
-    """How often the database was read for events, and how often a view rendered."""
+    """How often the database was read for events, and how often a codec rendered."""
     counts = {"reads": 0, "renders": 0}
     read = api.read
 
@@ -46,10 +46,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
         counts["reads"] += 1
         return read(*args)
 
-    def counting_view(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
+    def counting_codec(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         counts["renders"] += 1
         return every_event(stream, events)
 
     monkeypatch.setattr(api, "read", counting_read)
-    with a_view(counting_view, "counted"):
+    with a_codec(counting_codec, "counted"):
         yield counts

@@ -1,4 +1,4 @@
-"""What the tests of live updates share: streams, a view that shows every event, pages with a socket."""
+"""What the tests of live updates share: streams, a codec that shows every event, pages with a socket."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ from shared_state.live.consumers import LiveConsumer
 from shared_state.live.send_queue import SendQueue
 
 ADA = Provenance("user:ada")
-VIEW = "every-event"
+CODEC = "every-event"
 _numbers = itertools.count(1)
 
 
@@ -33,8 +33,8 @@ def every_event(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Cha
 
 
 @contextmanager
-def a_view(renderer: codecs.Codec = every_event, name: str = VIEW) -> Iterator[str]:
-    """A view that exists for one test."""
+def a_codec(renderer: codecs.Codec = every_event, name: str = CODEC) -> Iterator[str]:
+    """A codec that exists for one test."""
     codecs.codec(name)(renderer)
     try:
         yield name

@@ -8,7 +8,7 @@ from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
 from tests.shared_state.feeding import (
-    VIEW,
+    CODEC,
 )
 
 
@@ -31,11 +31,11 @@ async def settled(hub: Hub) -> None:
 
 
 def follow_all(
-    hub: Hub, stream: StreamInfo, count: int, view: str = VIEW, frames: int | None = None
+    hub: Hub, stream: StreamInfo, count: int, codec: str = CODEC, frames: int | None = None
 ) -> list[SendQueue]:
     queues = [SendQueue(frames) for _ in range(count)]
     for send_queue in queues:
-        assert hub.follow(send_queue, 1, stream, view, stream.head)
+        assert hub.follow(send_queue, 1, stream, codec, stream.head)
     return queues
 
 

@@ -10,7 +10,7 @@ from pytest_django import Settings
 from shared_state.core.types import format_offset
 from shared_state.live import session
 from shared_state.models import EventRecord, Stream
-from tests.shared_state.feeding import VIEW, Page, a_view, append, database, make_stream, open_page, shown
+from tests.shared_state.feeding import CODEC, Page, a_codec, append, database, make_stream, open_page, shown
 
 BEGINNING = format_offset(0)
 OWN = "list:user:ada"
@@ -20,13 +20,13 @@ OWN = "list:user:ada"
 async def _live(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     settings.SHARED_STATE = {"POLL_SECONDS": 600}
     monkeypatch.setattr(session, "_personal", {"list:"})
-    with a_view():
+    with a_codec():
         yield
     await session.stop()
 
 
 async def follow(page: Page, path: str = OWN, ident: int = 1, after: str | None = BEGINNING) -> Any:
-    await page.say(op="follow", id=ident, stream=path, view=VIEW, after=after)
+    await page.say(op="follow", id=ident, stream=path, codec=CODEC, after=after)
     return await page.hear()
 
 

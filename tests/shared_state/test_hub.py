@@ -15,8 +15,8 @@ from shared_state.html import changes
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from tests.shared_state.feeding import (
-    VIEW,
-    a_view,
+    CODEC,
+    a_codec,
     append,
     database,
     every_event,
@@ -41,7 +41,7 @@ async def test_a_feed_starts_at_its_own_cursor(hub: Hub) -> None:
     head = await append(stream, 9)
     send_queue = SendQueue()
 
-    hub.follow(send_queue, 1, replace(stream, head=head), VIEW, 4)
+    hub.follow(send_queue, 1, replace(stream, head=head), CODEC, 4)
 
     assert shown(await frames_until(send_queue, head)) == [5, 6, 7, 8, 9]
 
@@ -70,7 +70,7 @@ async def test_no_event_is_missed_or_shown_twice_while_readers_come_and_go(
         while cursor < total:
             send_queue = SendQueue()
             info = await database(api.get_stream)(stream.path)
-            assert where.follow(send_queue, 1, info, VIEW, cursor)
+            assert where.follow(send_queue, 1, info, CODEC, cursor)
             target = total if done.is_set() else min(total, info.head + chance.randint(0, 30))
             if target > cursor:
                 seen += shown(await frames_despite_lost_hints(send_queue, target, where, stream))
@@ -172,7 +172,7 @@ async def test_hints_that_come_during_a_read_cause_one_more(far_hub: FarHub, cou
         assert go_on.wait(10)
         return every_event(stream, events)
 
-    with a_view(slow, "slow"):
+    with a_codec(slow, "slow"):
         [send_queue] = follow_all(far_hub, stream, 1, "slow")
         await settled(far_hub)
         counted.update(reads=0)
@@ -190,7 +190,7 @@ async def test_a_slow_socket_is_told_to_catch_up_and_the_others_notice_nothing(h
     stream, quiet = await make_stream(), await make_stream()
     [slow] = follow_all(hub, stream, 1, frames=5)
     [quick] = follow_all(hub, stream, 1)
-    hub.follow(slow, 2, quiet, VIEW, 0)
+    hub.follow(slow, 2, quiet, CODEC, 0)
     await settled(hub)
 
     longest = 0
@@ -201,8 +201,8 @@ async def test_a_slow_socket_is_told_to_catch_up_and_the_others_notice_nothing(h
 
     assert longest <= 5
     frames = [await slow.get() for _ in range(len(slow))]
-    assert frames == [f'{{"op":"lagged","stream":"{one.path}","view":"{VIEW}"}}' for one in (stream, quiet)]
-    assert hub.follow(slow, 1, replace(stream, head=40), VIEW, 0)
+    assert frames == [f'{{"op":"lagged","stream":"{one.path}","codec":"{CODEC}"}}' for one in (stream, quiet)]
+    assert hub.follow(slow, 1, replace(stream, head=40), CODEC, 0)
     assert shown(await frames_until(slow, 40)) == list(range(1, 41))
 
 
@@ -212,7 +212,7 @@ async def test_a_socket_is_slow_by_size_too(hub: Hub) -> None:
     def large(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         return [changes.Put("large", "log", "", "x" * 1_500_000)]
 
-    with a_view(large, "large"):
+    with a_codec(large, "large"):
         [send_queue] = follow_all(hub, stream, 1, "large")
         await settled(hub)
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""The hub when something was missed: lost hints, long absences, failing views, sockets that are gone."""
+"""The hub when something was missed: lost hints, long absences, failing codecs, sockets that are gone."""
 
 import asyncio
 import itertools
@@ -19,8 +19,8 @@ from shared_state.live.send_queue import SendQueue
 from shared_state.models import Stream
 from tests.shared_state.feeding import (
     ADA,
-    VIEW,
-    a_view,
+    CODEC,
+    a_codec,
     append,
     database,
     every_event,
@@ -74,8 +74,8 @@ async def test_who_is_too_far_behind_or_ahead_is_refused(hub: Hub, settings: Set
     stream = await make_stream()
     head = await append(stream, 10)
 
-    assert not hub.follow(SendQueue(), 1, replace(stream, head=head), VIEW, cursor)
-    assert hub.follow(SendQueue(), 1, replace(stream, head=head), VIEW, 5)
+    assert not hub.follow(SendQueue(), 1, replace(stream, head=head), CODEC, cursor)
+    assert hub.follow(SendQueue(), 1, replace(stream, head=head), CODEC, 5)
 
 
 async def test_more_than_one_read_takes_is_read_in_several(hub: Hub, settings: Settings) -> None:
@@ -85,7 +85,7 @@ async def test_more_than_one_read_takes_is_read_in_several(hub: Hub, settings: S
     settings.SHARED_STATE = {"CATCH_UP_LIMIT": 10}
 
     # As read before the last twenty-five were appended: no hint will tell of them.
-    hub.follow(send_queue, 1, stream, VIEW, 0)
+    hub.follow(send_queue, 1, stream, CODEC, 0)
 
     assert shown(await frames_until(send_queue, head)) == list(range(1, 26))
 
@@ -100,7 +100,7 @@ async def test_who_follows_with_an_old_head_catches_up_with_those_who_were_there
     settings.SHARED_STATE = {"CATCH_UP_LIMIT": 10}
     late = SendQueue()
 
-    hub.follow(late, 1, stream, VIEW, 0)  # `stream` was read before there was anything
+    hub.follow(late, 1, stream, CODEC, 0)  # `stream` was read before there was anything
 
     assert shown(await frames_until(late, head)) == list(range(1, 26))
 
@@ -116,7 +116,7 @@ async def test_what_is_shown_to_the_others_during_a_catch_up_is_not_missed(hub: 
             assert go_on.wait(10)
         return every_event(stream, events)
 
-    with a_view(slow, "slow"):
+    with a_codec(slow, "slow"):
         [there] = follow_all(hub, stream, 1, "slow")
         await frames_until(there, await append(stream))
         go_on.clear()
@@ -171,7 +171,7 @@ async def test_a_view_that_fails_makes_its_clients_reload_and_no_others(hub: Hub
     def broken(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         raise ValueError("a template is missing")
 
-    with a_view(broken, "broken"):
+    with a_codec(broken, "broken"):
         [bad], [good] = follow_all(hub, stream, 1, "broken"), follow_all(hub, stream, 1)
         await settled(hub)
         head = await append(stream)
@@ -201,7 +201,7 @@ async def test_what_is_handed_over_is_shown_as_it_is_stored(hub: Hub) -> None:
         seen.extend(events)
         return every_event(stream, events)
 
-    with a_view(remember, "remember"):
+    with a_codec(remember, "remember"):
         [send_queue] = follow_all(hub, stream, 1, "remember")
         await settled(hub)
         event = NewEvent("note", "a", value)
@@ -214,7 +214,7 @@ async def test_following_again_replaces_the_feed(hub: Hub) -> None:
     stream = await make_stream()
     send_queue = SendQueue()
     for ident in (1, 2):
-        hub.follow(send_queue, ident, stream, VIEW, 0)
+        hub.follow(send_queue, ident, stream, CODEC, 0)
 
     head = await append(stream)
 
@@ -226,7 +226,7 @@ async def test_nothing_is_left_of_a_socket_that_went(hub: Hub) -> None:
     streams = [await make_stream() for _ in range(3)]
     send_queue = SendQueue()
     for ident, stream in enumerate(streams):
-        hub.follow(send_queue, ident, stream, VIEW, 0)
+        hub.follow(send_queue, ident, stream, CODEC, 0)
 
     hub.leave(send_queue)
     await settled(hub)

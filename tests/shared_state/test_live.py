@@ -12,7 +12,7 @@ from shared_state.html import changes
 from shared_state.live import codecs, session
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
-from tests.shared_state.feeding import VIEW, a_view, append, every_event, frames_until, make_stream, shown
+from tests.shared_state.feeding import CODEC, a_codec, append, every_event, frames_until, make_stream, shown
 
 STREAM = StreamInfo(7, "/room/1", "entity", "user:ada", None, 0, 0, False, False, {})
 
@@ -33,7 +33,7 @@ def events(first: int, last: int) -> list[Event]:
 
 
 def rendered(renderer: codecs.Codec, after: int, last: int) -> list[dict[str, Any]]:
-    with a_view(renderer) as name:
+    with a_codec(renderer) as name:
         return [
             orjson.loads(frame)
             for frame in codecs.encode_events(name, STREAM, after, events(after + 1, last)) or []
@@ -41,13 +41,13 @@ def rendered(renderer: codecs.Codec, after: int, last: int) -> list[dict[str, An
 
 
 def test_two_codecs_of_one_name_are_refused_and_both_are_named() -> None:
-    with a_view(), pytest.raises(ValueError, match=r"two codecs 'every-event'.*every_event.*lambda"):
-        codecs.codec(VIEW)(lambda stream, events: [])
+    with a_codec(), pytest.raises(ValueError, match=r"two codecs 'every-event'.*every_event.*lambda"):
+        codecs.codec(CODEC)(lambda stream, events: [])
 
 
 def test_registering_the_same_codec_twice_is_harmless() -> None:
-    with a_view():
-        codecs.codec(VIEW)(every_event)
+    with a_codec():
+        codecs.codec(CODEC)(every_event)
 
 
 def test_changes_are_sent_as_short_lists() -> None:
@@ -58,7 +58,7 @@ def test_changes_are_sent_as_short_lists() -> None:
         {
             "op": "patch",
             "stream": "/room/1",
-            "view": VIEW,
+            "codec": CODEC,
             "cursor": format_offset(1),
             "changes": [["put", "a", "log", "01", "<p>", False], ["text", "b", "more", 4], ["drop", "c"]],
         }
@@ -98,15 +98,15 @@ def test_a_view_that_fails_shows_nothing(caplog: pytest.LogCaptureFixture) -> No
     def broken(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
         raise LookupError("a template is missing")
 
-    with a_view(broken) as name:
+    with a_codec(broken) as name:
         assert codecs.encode_events(name, STREAM, 0, events(1, 1)) is None
 
 
 async def test_the_first_follower_starts_the_hub() -> None:
-    with a_view():
+    with a_codec():
         stream = await make_stream()
         send_queue = SendQueue()
-        session.hub().follow(send_queue, 1, stream, VIEW, 0)
+        session.hub().follow(send_queue, 1, stream, CODEC, 0)
         assert shown(await frames_until(send_queue, await append(stream))) == [1]
 
 

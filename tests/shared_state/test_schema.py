@@ -24,7 +24,7 @@ def test_a_collection_names_its_event_type_after_itself() -> None:
 def test_a_schema_survives_its_journey() -> None:
     schema = SharedStateSchema(
         items=Collection(
-            Item, externally_writable=True, operations=("insert", "update"), view={"kind": "board"}
+            Item, externally_writable=True, operations=("insert", "update"), board={"kind": "board"}
         ),
         notes=Collection(primary_key="id"),
     )
@@ -64,7 +64,7 @@ def test_without_a_model_a_row_is_any_object() -> None:
         ({"a": {"type": "x", "primary_key": 7}}, "its primary_key cannot be 7"),
         ({"a": {"type": "x", "operations": "insert"}}, "its operations cannot be 'insert'"),
         ({"a": {"type": "x", "operations": ["truncate"]}}, "there is no operation 'truncate'"),
-        ({"a": {"type": "x", "view": ["board"]}}, "its view cannot be"),
+        ({"a": {"type": "x", "board": ["board"]}}, "its board cannot be"),
         ({"a": {"type": "x", "externally_writable": "yes"}}, "its externally_writable cannot be 'yes'"),
         ({"a": {"type": "x", "schema": True}}, "its schema cannot be True"),
         ({"a": {"type": "x", "schema": {"type": "nonsense"}}}, "This is not a JSON Schema"),
@@ -108,7 +108,7 @@ def test_a_rule_may_be_just_true() -> None:
 
 def test_only_what_decides_about_rows_must_agree() -> None:
     stored = SharedStateSchema(items=Collection(Item), other=Collection()).to_json()
-    stored["items"]["view"] = {"kind": "board"}
+    stored["items"]["board"] = {"kind": "board"}
     stored["items"]["operations"] = ["insert", "delete"]
 
     SharedStateSchema(items=Collection(Item)).require_agreement(stored, "here")

@@ -15,14 +15,14 @@ from shared_state.core.types import StreamInfo, format_offset
 from shared_state.live import session
 from shared_state.live.consumers import LiveConsumer
 from shared_state.models import Grant, Stream
-from tests.shared_state.feeding import VIEW, Page, a_view, append, database, make_stream, open_page, shown
+from tests.shared_state.feeding import CODEC, Page, a_codec, append, database, make_stream, open_page, shown
 
 BEGINNING = format_offset(0)
 
 
 @pytest.fixture(autouse=True)
 async def _live() -> AsyncIterator[None]:
-    with a_view():
+    with a_codec():
         yield
     await session.stop()
 
@@ -36,7 +36,7 @@ class Watchful(LiveConsumer):
 async def follow(
     page: Page, stream: StreamInfo, after: str | None = BEGINNING, ident: int = 1
 ) -> dict[str, Any]:
-    await page.say(op="follow", id=ident, stream=stream.path, view=VIEW, after=after)
+    await page.say(op="follow", id=ident, stream=stream.path, codec=CODEC, after=after)
     return await page.hear()
 
 
@@ -55,7 +55,7 @@ async def test_a_patch_names_stream_view_and_cursor(ada: User) -> None:
         head = await append(stream)
         frame = await page.hear()
     change = frame.pop("changes")[0]
-    assert frame == {"op": "patch", "stream": stream.path, "view": VIEW, "cursor": format_offset(head)}
+    assert frame == {"op": "patch", "stream": stream.path, "codec": CODEC, "cursor": format_offset(head)}
     assert change[:4] == ["put", "event-1", "log", format_offset(1)]
 
 
@@ -126,7 +126,7 @@ async def test_cleo_hears_the_same_of_adas_stream_as_of_none(ada: User, cleo: Us
     await append(stream)
     async with open_page(cleo) as page:
         real = await follow(page, stream)
-        await page.say(op="follow", id=1, stream="/diary/other", view=VIEW, after=BEGINNING)
+        await page.say(op="follow", id=1, stream="/diary/other", codec=CODEC, after=BEGINNING)
         assert real == await page.hear()
         assert real["code"] == "stream_not_found"
         assert "secret" not in real["message"]
@@ -197,11 +197,14 @@ async def test_in_local_mode_somebody_without_a_session_is_looked_up(ada: User) 
         ('{"op": "__class__"}', "unknown_operation"),
         ('{"op": "dance"}', "unknown_operation"),
         ('{"op": "follow"}', "malformed_frame"),
-        ('{"op": "follow", "id": "one", "stream": "/a", "view": "every-event"}', "malformed_frame"),
-        ('{"op": "follow", "id": 1, "stream": "/a", "view": "dance"}', "unknown_view"),
-        ('{"op": "follow", "id": 1, "stream": "/a", "view": "every-event", "after": "41"}', "invalid_offset"),
-        ('{"op": "follow", "id": 1, "stream": "/a\\u0000b", "view": "every-event"}', "malformed_frame"),
-        ('{"op": "follow", "id": 1, "stream": "/a", "view": "every-event"}', "stream_not_found"),
+        ('{"op": "follow", "id": "one", "stream": "/a", "codec": "every-event"}', "malformed_frame"),
+        ('{"op": "follow", "id": 1, "stream": "/a", "codec": "dance"}', "unknown_codec"),
+        (
+            '{"op": "follow", "id": 1, "stream": "/a", "codec": "every-event", "after": "41"}',
+            "invalid_offset",
+        ),
+        ('{"op": "follow", "id": 1, "stream": "/a\\u0000b", "codec": "every-event"}', "malformed_frame"),
+        ('{"op": "follow", "id": 1, "stream": "/a", "codec": "every-event"}', "stream_not_found"),
         ('{"op": "unfollow"}', "malformed_frame"),
         ("[" * 50_000, "malformed_frame"),
         ('{"op": "' + "x" * 70_000 + '"}', "frame_too_large"),

@@ -45,9 +45,9 @@ def test_a_megabyte_is_refused_and_the_socket_lives_on(page: ClientConnection) -
 
 
 def test_what_is_not_there_is_refused_and_the_socket_lives_on(page: ClientConnection) -> None:
-    answer = ask(page, op="follow", id=1, stream="/assistant/x", view="timeline")
+    answer = ask(page, op="follow", id=1, stream="/assistant/x", codec="timeline")
     assert (answer["code"], answer["id"]) == ("stream_not_found", 1)
-    assert ask(page, op="follow", id=2, stream="/assistant/x", view="timeline")["id"] == 2
+    assert ask(page, op="follow", id=2, stream="/assistant/x", codec="timeline")["id"] == 2
 
 
 @pytest.mark.parametrize("start", SERVERS, ids=lambda start: str(start.__name__))

@@ -29,7 +29,7 @@ class Argument(BaseModel):
     round: int
 
 
-SCHEMA = SharedStateSchema(arguments=Collection(Argument, view=BOARD), loose=Collection())
+SCHEMA = SharedStateSchema(arguments=Collection(Argument, board=BOARD), loose=Collection())
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Everybody tries every operation and every live view of the socket on what is Ada's."""
+"""Everybody tries every operation and every live codec of the socket on what is Ada's."""
 
 from typing import Any
 
@@ -90,12 +90,12 @@ async def test_the_operations(role: str, world: World, people: dict[str, User]) 
     await page.disconnect()
 
 
-@pytest.mark.parametrize("view", FOLLOW)
+@pytest.mark.parametrize("codec", FOLLOW)
 async def test_a_stranger_hears_nothing_of_what_happens(
-    view: str, world: World, people: dict[str, User]
+    codec: str, world: World, people: dict[str, User]
 ) -> None:
     page = await opened("cleo", world, people)
-    await answer(page, FOLLOW[view])
+    await answer(page, FOLLOW[codec])
 
     await append(world.host.stream_id, [_note(world)], provenance=Provenance("user:ada"))
 
@@ -103,10 +103,10 @@ async def test_a_stranger_hears_nothing_of_what_happens(
     await page.disconnect()
 
 
-@pytest.mark.parametrize("view", FOLLOW)
-async def test_its_owner_hears_it(view: str, world: World, people: dict[str, User]) -> None:
+@pytest.mark.parametrize("codec", FOLLOW)
+async def test_its_owner_hears_it(codec: str, world: World, people: dict[str, User]) -> None:
     page = await opened("ada", world, people)
-    await page.say(**FOLLOW[view])
+    await page.say(**FOLLOW[codec])
 
     patch = await page.hear_op("patch")
 

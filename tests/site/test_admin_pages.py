@@ -56,7 +56,7 @@ def add_fifty(world: World) -> None:
     Grant.objects.bulk_create(
         Grant(stream=world.host.stream, principal=f"user:friend-{n}", role="view") for n in many
     )
-    EntityType.objects.bulk_create(EntityType(name=f"kind_{n}", views=[{"kind": "board"}]) for n in many)
+    EntityType.objects.bulk_create(EntityType(name=f"kind_{n}", boards=[{"kind": "board"}]) for n in many)
     for n in many:
         stream = Stream.objects.create(
             path=f"/debate/n{n}", kind="entity", owner="user:ada", root=world.host.stream

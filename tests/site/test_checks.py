@@ -117,8 +117,8 @@ def test_a_board_shows_a_collection_that_is_there(monkeypatch: pytest.MonkeyPatc
     async def handler(ctx: Any, wake: Any) -> None:
         """Nothing."""
 
-    view = {"kind": "board", "status": {"collection": "statuses"}}
-    found = TypeDefinition("odd", handler, "here:1", views=(view,))
+    board = {"kind": "board", "status": {"collection": "statuses"}}
+    found = TypeDefinition("odd", handler, "here:1", boards=(board,))
     monkeypatch.setitem(registry._types, "odd", found)
 
     assert "'statuses'" in faults()["entities.E008"].msg

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.support.processes import ROOT, SECRET_KEY
 
@@ -20,6 +22,8 @@ ada.force_login(User.objects.create_user("ada"))
 for path in ("/agents/new/", "/agents/new/debate/"):
     print(ada.get(path, headers={"host": "localhost"}).content.decode())
 """
+OLD = {"arguments": {"type": "shared:argument", "view": {"kind": "board"}}}
+NEW = {"arguments": {"type": "shared:argument", "board": {"kind": "board"}}}
 
 
 def run(folder: Path, *command: str) -> str:
@@ -55,26 +59,33 @@ def test_migrating_back_and_half_way_is_no_fault(tmp_path: Path) -> None:
     assert "/agents/new/debate/" in run(tmp_path, "-c", LOOK)
 
 
-def test_lists_of_agents_that_were_called_directories_go_on_as_presence(tmp_path: Path) -> None:
+def test_lists_and_boards_of_older_names_go_on_under_the_new(tmp_path: Path) -> None:
     run(tmp_path, "manage.py", "migrate", "entities", "0001", "--verbosity", "0")
     run(tmp_path, "manage.py", "migrate", "shared_state", "0002", "--verbosity", "0")
     with sqlite3.connect(tmp_path / "db.sqlite3") as database:
-        for path, kind in (("directory:user:ada", "directory"), ("shared:directory:x", "shared")):
+        for path, kind, schema in (
+            ("directory:user:ada", "directory", {}),
+            ("shared:directory:x", "shared", OLD),
+        ):
             database.execute(
                 "INSERT INTO shared_state_stream "
                 "(path, kind, owner, head, epoch, observed, closed, schema, created_at) "
-                "VALUES (?, ?, 'user:ada', 0, 0, 0, 0, '{}', '2026-01-01')",
-                (path, kind),
+                "VALUES (?, ?, 'user:ada', 0, 0, 0, 0, ?, '2026-01-01')",
+                (path, kind, json.dumps(schema)),
             )
 
     run(tmp_path, "manage.py", "migrate", "--verbosity", "0")
-    assert streams(tmp_path) == [("presence:user:ada", "presence"), ("shared:directory:x", "shared")]
+    assert streams(tmp_path) == [("presence:user:ada", "presence", {}), ("shared:directory:x", "shared", NEW)]
 
     run(tmp_path, "manage.py", "migrate", "entities", "0001", "--verbosity", "0")
     run(tmp_path, "manage.py", "migrate", "shared_state", "0002", "--verbosity", "0")
-    assert streams(tmp_path) == [("directory:user:ada", "directory"), ("shared:directory:x", "shared")]
+    assert streams(tmp_path) == [
+        ("directory:user:ada", "directory", {}),
+        ("shared:directory:x", "shared", OLD),
+    ]
 
 
-def streams(folder: Path) -> list[tuple[str, str]]:
+def streams(folder: Path) -> list[tuple[str, str, Any]]:
     with sqlite3.connect(folder / "db.sqlite3") as database:
-        return database.execute("SELECT path, kind FROM shared_state_stream ORDER BY path").fetchall()
+        found = database.execute("SELECT path, kind, schema FROM shared_state_stream ORDER BY path")
+        return [(path, kind, json.loads(schema)) for path, kind, schema in found]

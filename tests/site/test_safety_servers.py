@@ -117,9 +117,9 @@ def test_there_is_no_other_socket(ada: Client, server: Process) -> None:
 
 MALFORMED: list[str | bytes] = [
     "", "x", "{", "[]", "null", "1", '"text"', "{}", '{"op": 5}', '{"op": "none"}', '{"op": "_write"}',
-    '{"op": "follow"}', '{"op": "follow", "id": "x", "stream": 5, "view": []}', '{"op": "send", "ref": "r"}',
-    '{"op": "follow", "id": 1, "stream": "/a/b", "view": "timeline", "after": "5"}',
-    '{"op": "follow", "id": 1, "stream": "\\u0000", "view": "timeline"}',
+    '{"op": "follow"}', '{"op": "follow", "id": "x", "stream": 5, "codec": []}', '{"op": "send", "ref": "r"}',
+    '{"op": "follow", "id": 1, "stream": "/a/b", "codec": "timeline", "after": "5"}',
+    '{"op": "follow", "id": 1, "stream": "\\u0000", "codec": "timeline"}',
     '{"op": "send", "ref": "r", "to": "/a/b\\u0000", "key": "12345678", "payload": "x"}',
     "[" * 60_000, b"\x00\xff", b"{}",
 ]  # fmt: skip
@@ -141,7 +141,7 @@ def test_a_message_of_a_megabyte_is_refused_and_the_socket_lives_on(
     socket.send(json.dumps({"op": "send", "ref": "m", "to": "/a/b", "key": "k" * 8, "payload": "x" * size}))
     assert receive_json(socket)["code"] == "frame_too_large"
 
-    socket.send(json.dumps({"op": "follow", "id": 1, "stream": "/none/x", "view": "timeline"}))
+    socket.send(json.dumps({"op": "follow", "id": 1, "stream": "/none/x", "codec": "timeline"}))
     assert receive_json(socket)["code"] == "stream_not_found"
 
 

@@ -24,7 +24,7 @@ async def talk() -> dict[str, Any]:
     await client.aforce_login(ada)
     first = await client.get("/")
     async with runtime.working() as worker, open_page(ada, AgentConsumer) as page:
-        own = {"stream": "presence:user:ada", "view": "presence", "after": "0" * 16 + "_" + "0" * 16}
+        own = {"stream": "presence:user:ada", "codec": "presence", "after": "0" * 16 + "_" + "0" * 16}
         await page.say(op="follow", id=1, **own)
         following = await page.hear()
         made = await client.post("/agents/chat/", {"message": "hello", "key": "two0databases"})

@@ -147,8 +147,8 @@ FOLLOW_HOST = {
     "after": "0000000000000000_0000000000000000",
 }
 FOLLOW = {
-    view: FOLLOW_HOST | {"view": view, "stream": stream}
-    for view, stream in {
+    codec: FOLLOW_HOST | {"codec": codec, "stream": stream}
+    for codec, stream in {
         "timeline": "/debate/host",
         "events": "/debate/host",
         "state": "/debate/host",
@@ -158,7 +158,7 @@ FOLLOW = {
         "presence": "presence:user:ada",
     }.items()
 }
-"""A frame for each live view; the answer is `following` for those who may read, else an error."""
+"""A frame for each live codec; the answer is `following` for those who may read, else an error."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +182,10 @@ SOCKET: dict[str, tuple[Frame, ...]] = {
         Frame(
             frame,
             answers("stream_not_found", "stream_not_found", "stream_not_found", "following")
-            if view == "presence"
+            if codec == "presence"
             else answers("stream_not_found", "following", "following"),
         )
-        for view, frame in FOLLOW.items()
+        for codec, frame in FOLLOW.items()
     ),
     "unfollow": (),  # It has no answer, and concerns only what one follows oneself.
     "send": (Frame(SEND, answers("entity_not_found", "access_denied", "ok")),),

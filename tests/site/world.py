@@ -44,7 +44,7 @@ class Note(BaseModel):
 
 
 SCHEMA = SharedStateSchema(
-    arguments=Collection(Argument, type="shared:argument", view=BOARD),
+    arguments=Collection(Argument, type="shared:argument", board=BOARD),
     notes=Collection(Note, externally_writable=True, operations=("insert", "update")),
     sealed=Collection(Note, externally_writable=True, operations=("insert",)),
     inner=Collection(Note),

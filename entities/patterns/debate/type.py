@@ -34,7 +34,7 @@ class Argument(BaseModel):
     round: int = Field(ge=1)
 
 
-VIEW = {
+BOARD = {
     "kind": "board", "title": "Debate", "shared": "debate-{url}", "collection": "arguments",
     "columns": "side", "column_values": list(SIDES), "rows": "round", "text": "text",
     "status": {
@@ -42,14 +42,14 @@ VIEW = {
         "winner": "winner", "cites": "cites", "phases": ["idle", "debating", "ruling", "done"],
     },
 }  # fmt: skip
-SCHEMA = SharedStateSchema(arguments=Collection(Argument, type="shared:argument", view=VIEW))
+SCHEMA = SharedStateSchema(arguments=Collection(Argument, type="shared:argument", board=BOARD))
 
 
 @registry.define(
     "debate",
     description="A moderator: two workers argue for and against, in rounds, and it rules.",
     state={"status": Collection(), "progress": Collection()},
-    views=[VIEW],
+    boards=[BOARD],
 )
 async def debate(ctx: HandlerContext, wake: WakeEvent) -> None:
     """Set up the blackboard once; then the moderator decides, until it has ruled."""

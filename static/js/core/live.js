@@ -1,6 +1,6 @@
 // The page's one websocket: feeds with their cursors, requests with their answers, and coming back.
 //
-// A feed is declared in HTML: <div data-feed="/assistant/x" data-view="timeline" data-after="cursor">.
+// A feed is declared in HTML: <div data-feed="/assistant/x" data-codec="timeline" data-after="cursor">.
 // Its cursor moves with every patch, so after a lost connection it goes on where it was. Several elements may
 // declare the same one: the socket follows it once.
 //
@@ -15,7 +15,7 @@ const FIRST_WAIT = 400; // milliseconds before the first try to reconnect
 const LONGEST_WAIT = 15000;
 const ANSWER_WAIT = 20000; // a request without an answer for so long has failed
 
-const feeds = new Map(); // "stream\nview" → { id, stream, view, after, elements, current }
+const feeds = new Map(); // "stream\nview" → { id, stream, codec, after, elements, current }
 const waiting = new Map(); // ref → { resolve, reject, timer }
 const listeners = new Listeners("the connection's state"); // called with "open", "lost", "closed"
 
@@ -60,7 +60,7 @@ function scan() {
   scanning = false;
   const declared = new Map();
   for (const element of document.querySelectorAll("[data-feed]")) {
-    const key = `${element.dataset.feed}\n${element.dataset.view}`;
+    const key = `${element.dataset.feed}\n${element.dataset.codec}`;
     declared.set(key, [...(declared.get(key) || []), element]);
   }
   for (const [key, feed] of feeds) {
@@ -83,8 +83,8 @@ function declare(key, elements) {
     known.elements = elements;
     return;
   }
-  const { feed: stream, view } = elements[0].dataset;
-  const feed = { id: ++lastId, stream, view, after: after || elements[0].dataset.after, elements, current: false };
+  const { feed: stream, codec } = elements[0].dataset;
+  const feed = { id: ++lastId, stream, codec, after: after || elements[0].dataset.after, elements, current: false };
   feeds.set(key, feed);
   follow(feed);
 }
@@ -149,9 +149,9 @@ const send = (frame) => isOpen() && socket.send(JSON.stringify(frame));
 const byId = (id) => [...feeds.values()].find((feed) => feed.id === id);
 
 function follow(feed) {
-  const { id, stream, view, after } = feed;
+  const { id, stream, codec, after } = feed;
   feed.current = false;
-  send({ op: "follow", id, stream, view, after });
+  send({ op: "follow", id, stream, codec, after });
 }
 
 function tell(news) {
@@ -163,19 +163,19 @@ function receive(frame) {
   if (frame.op === "patch") return patched(frame);
   if (frame.op === "ok") return settle(frame.ref, "resolve", frame);
   if (frame.op === "following") return followed(byId(frame.id), frame.cursor);
-  if (frame.op === "lagged") return lagged(feeds.get(`${frame.stream}\n${frame.view}`));
+  if (frame.op === "lagged") return lagged(feeds.get(`${frame.stream}\n${frame.codec}`));
   if (frame.op === "reset") return reset(byId(frame.id));
   if (frame.op === "error") return failed(frame);
   return undefined;
 }
 
 // What was under way when we asked anew belongs to the feed before: it may lie beyond what we asked for.
-function patched({ stream, view, cursor, changes }) {
-  const feed = feeds.get(`${stream}\n${view}`);
+function patched({ stream, codec, cursor, changes }) {
+  const feed = feeds.get(`${stream}\n${codec}`);
   if (!feed?.current || cursor <= feed.after) return;
   feed.after = cursor;
   for (const element of feed.elements) element.dataset.after = cursor;
-  for (const scope of scopesOf(feed)) apply(changes, { stream, view, scope });
+  for (const scope of scopesOf(feed)) apply(changes, { stream, codec, scope });
 }
 
 // A region follows what it declares; what is declared outside of one concerns the whole page.
