@@ -20,7 +20,7 @@ from entities.agent.model import ModelError, Provider, StepDone
 from entities.agent.providers import get_provider
 from entities.agent.providers.scripted import ScriptedProvider
 from entities.agent.recorder import StepRecorder
-from entities.agent.run_state import RunData
+from entities.agent.run_state import RunState
 from entities.agent.tool_calls import run_calls
 from entities.catalog import log
 from entities.conf import conf
@@ -41,7 +41,7 @@ class _Run:
     input: str | None
     provider: Provider
     tools: Mapping[str, Tool]
-    data: RunData
+    data: RunState
 
     async def reload(self) -> None:
         """Read the run's own rows again."""

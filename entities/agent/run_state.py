@@ -27,7 +27,7 @@ _OPEN = {"text": "streaming", "reasoning": "streaming"}
 
 
 @dataclass(frozen=True)
-class RunData:
+class RunState:
     """A run's own rows, and those before it."""
 
     key: str
@@ -70,7 +70,7 @@ class RunData:
         return [NewEvent(row.type, row.key, None, "delete") for row in self.own if row.key.startswith(prefix)]
 
 
-def with_run(data: RunData, event: Event) -> RunData:
+def with_run(data: RunState, event: Event) -> RunState:
     """What a run is after its own row was written; there is no need to read it again."""
     created, since = (
         (event.offset, event.timestamp) if data.run is None else (data.run.created, data.run.created_at)
@@ -82,7 +82,7 @@ def with_run(data: RunData, event: Event) -> RunData:
     return replace(data, run=run)
 
 
-def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
+def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunState:
     """Read a run. `before` is the history of an earlier call, which does not change while the run goes on."""
     run = committed.row(stream, "run", key)
     own = _rows_of(stream, run) if run is not None else []
@@ -92,7 +92,7 @@ def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunData:
         before = [
             row for row in found if not row.key.startswith(prefix) and (row.type, row.key) != ("run", key)
         ]
-    return RunData(key, run, own, list(before))
+    return RunState(key, run, own, list(before))
 
 
 def _rows_of(stream: int, run: Row) -> list[Row]:
@@ -101,14 +101,14 @@ def _rows_of(stream: int, run: Row) -> list[Row]:
     return [row_of(record) for record in after.filter(key__startswith=f"{run.key}-").order_by("created")]
 
 
-def usage(data: RunData) -> dict[str, float]:
+def usage(data: RunState) -> dict[str, float]:
     """Tokens and cost of all steps."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd")
     steps = [row.value for row in data.own if row.type == "step"]
     return {name: sum(step.get(name) or 0 for step in steps) for name in names}
 
 
-def closing(stream: int, data: RunData, code: str, message: str, moment: str) -> list[NewEvent]:
+def closing(stream: int, data: RunState, code: str, message: str, moment: str) -> list[NewEvent]:
     """Events that end a run that will not go on: nothing is left streaming, and the run says why."""
     events: list[NewEvent] = []
     for row in data.own:

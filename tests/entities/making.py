@@ -29,8 +29,8 @@ def agent(
     """An agent that has done nothing yet."""
     args = {"system_prompt": "Help.", "tools": ["now"]} if type == "worker" else None
     who = person(owner)
-    birth = spawn.SpawnRequest(type, slug, who, who, args=args, title=title, parent=parent)
-    made = unit(lambda u: spawn.spawn(u, birth), provenance=Provenance(who))
+    request = spawn.SpawnRequest(type, slug, who, who, args=args, title=title, parent=parent)
+    made = unit(lambda u: spawn.spawn(u, request), provenance=Provenance(who))
     return api.get_entity(principal_of(owner), made.url)
 
 

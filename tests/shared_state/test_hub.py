@@ -96,13 +96,13 @@ async def frames_despite_lost_hints(
 
 async def test_fifty_sockets_cost_one_render_and_no_read(hub: Hub, counted: dict[str, int]) -> None:
     stream = await make_stream()
-    outboxes = follow_all(hub, stream, 50, "counted")
+    queues = follow_all(hub, stream, 50, "counted")
     await settled(hub)
     counted.update(reads=0, renders=0)
 
     head = await append(stream)
 
-    for send_queue in outboxes:
+    for send_queue in queues:
         assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 0, "renders": 1}
 
@@ -111,14 +111,14 @@ async def test_fifty_sockets_of_another_process_cost_one_read_and_one_render(
     far_hub: FarHub, counted: dict[str, int]
 ) -> None:
     stream = await make_stream()
-    outboxes = follow_all(far_hub, stream, 50, "counted")
+    queues = follow_all(far_hub, stream, 50, "counted")
     await settled(far_hub)
     counted.update(reads=0, renders=0)
 
     head = await append(stream)
     far_hub.hears(stream, head)
 
-    for send_queue in outboxes:
+    for send_queue in queues:
         assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 1, "renders": 1}
 
@@ -130,35 +130,35 @@ async def test_fifty_sockets_that_come_back_together_share_one_read(
     head = await append(stream, 5)
     counted.update(reads=0, renders=0)
 
-    outboxes = [SendQueue() for _ in range(50)]
-    for send_queue in outboxes:
+    queues = [SendQueue() for _ in range(50)]
+    for send_queue in queues:
         hub.follow(send_queue, 1, replace(stream, head=head), "counted", 2)
 
-    for send_queue in outboxes:
+    for send_queue in queues:
         assert shown(await frames_until(send_queue, head)) == [3, 4, 5]
     assert counted == {"reads": 1, "renders": 1}
 
 
 async def test_all_sockets_get_the_very_same_text(hub: Hub) -> None:
     stream = await make_stream()
-    outboxes = follow_all(hub, stream, 3)
+    queues = follow_all(hub, stream, 3)
     await settled(hub)
 
     await append(stream)
 
-    texts = [await send_queue.get() for send_queue in outboxes]
+    texts = [await send_queue.get() for send_queue in queues]
     assert texts[0] is texts[1] is texts[2]
 
 
 async def test_each_view_of_a_stream_is_rendered_once(hub: Hub, counted: dict[str, int]) -> None:
     stream = await make_stream()
-    outboxes = follow_all(hub, stream, 2, "counted") + follow_all(hub, stream, 2)
+    queues = follow_all(hub, stream, 2, "counted") + follow_all(hub, stream, 2)
     await settled(hub)
     counted.update(reads=0, renders=0)
 
     head = await append(stream)
 
-    for send_queue in outboxes:
+    for send_queue in queues:
         assert shown(await frames_until(send_queue, head)) == [head]
     assert counted == {"reads": 0, "renders": 1}
 

@@ -5,7 +5,7 @@ import { onState, renew } from "./live.js";
 import { pane } from "./mount.js";
 import { remember } from "./store.js";
 
-const PATIENCE = 1200; // milliseconds: a short interruption is nobody's business
+const GRACE = 1200; // milliseconds: a short interruption is nobody's business
 const GOOD_NEWS = 2000;
 const LAST_WORD = 1500; // long enough to read why the page goes away
 const SIGNED_OUT = "signed-out"; // what tabs of one browser tell each other
@@ -25,7 +25,7 @@ class Connection {
     if (state === "closed") this.leave();
     else if (this.leaving) return;
     else if (state !== "lost") this.back();
-    else if (!this.timer && !this.wasLost) this.timer = setTimeout(() => this.lost(), PATIENCE);
+    else if (!this.timer && !this.wasLost) this.timer = setTimeout(() => this.lost(), GRACE);
   }
 
   back() {

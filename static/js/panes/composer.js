@@ -27,7 +27,7 @@ function paneOf(form) {
 }
 
 class Composer {
-  outbox = [];
+  unsent = [];
 
   constructor(form, signal) {
     this.form = form;
@@ -40,12 +40,12 @@ class Composer {
     this.button.addEventListener("click", () => this.stop(), { signal });
     document.addEventListener("click", (event) => this.clicked(event), { signal });
     document.addEventListener("keydown", (event) => this.pressed(event), { signal });
-    parts.add(() => this.outbox.forEach((entry) => this.draw(entry)), signal);
+    parts.add(() => this.unsent.forEach((entry) => this.draw(entry)), signal);
     on("put", (message, { context }) => this.arrived(message, context), signal);
     onStatus((agent, { status }) => agent === this.url && this.showStop(status), signal);
     this.showStop(knownOf(this.url)?.status);
     this.restore();
-    onState((state) => state === "open" && this.outbox.filter((entry) => entry.later).forEach((entry) => this.deliver(entry)), signal);
+    onState((state) => state === "open" && this.unsent.filter((entry) => entry.later).forEach((entry) => this.deliver(entry)), signal);
   }
 
   get timeline() {
@@ -71,7 +71,7 @@ class Composer {
     }
     this.complain("");
     const entry = { key: newKey(), text };
-    this.outbox.push(entry);
+    this.unsent.push(entry);
     this.keep();
     this.area.value = "";
     forgetDraft(this.area);
@@ -82,7 +82,7 @@ class Composer {
   }
 
   keep() {
-    remember(`outbox:${this.url}`, this.outbox.length ? this.outbox : null);
+    remember(`unsent:${this.url}`, this.unsent.length ? this.unsent : null);
   }
 
   draw(entry) {
@@ -111,7 +111,7 @@ class Composer {
   }
 
   forget(entry) {
-    this.outbox = this.outbox.filter((each) => each.key !== entry.key);
+    this.unsent = this.unsent.filter((each) => each.key !== entry.key);
     this.keep();
   }
 
@@ -137,7 +137,7 @@ class Composer {
 
   clicked(event) {
     const message = event.target.closest("[data-pending]");
-    const entry = message && this.outbox.find((each) => each.key === message.dataset.pending);
+    const entry = message && this.unsent.find((each) => each.key === message.dataset.pending);
     if (entry && event.target.closest("[data-retry]")) this.deliver(entry);
     if (entry && event.target.closest("[data-discard]")) {
       this.forget(entry);
@@ -148,16 +148,16 @@ class Composer {
 
   // The log has it: the real message has replaced the pending one.
   arrived(message, { scope }) {
-    const entry = this.outbox.find((each) => this.prefix + each.key === message.id);
+    const entry = this.unsent.find((each) => this.prefix + each.key === message.id);
     if (entry && (scope || document).contains(this.timeline)) this.sent(entry);
   }
 
   restore() {
-    this.outbox = recall(`outbox:${this.url}`, []).filter((entry) => !this.element(entry));
+    this.unsent = recall(`unsent:${this.url}`, []).filter((entry) => !this.element(entry));
     this.keep();
-    this.outbox.forEach((entry) => this.draw(entry));
+    this.unsent.forEach((entry) => this.draw(entry));
     // They go out when the socket is open; that is a moment from now.
-    for (const entry of this.outbox) entry.later = true;
+    for (const entry of this.unsent) entry.later = true;
   }
 
   complain(text) {
