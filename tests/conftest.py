@@ -22,13 +22,16 @@ pytest_plugins = ["tests.support.processes", "tests.support.browser"]
 
 # The writer is a thread with a connection of its own: it cannot see inside a test's open transaction.
 TRANSACTIONAL_FOLDERS = frozenset({"conformance", "cost", "entities", "races", "shared_state"})
+# Talking to models needs no database, and says so where it does.
+WITHOUT_DATABASE = frozenset({("entities", "agent"), ("entities", "offline")})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the tests of both apps a database that commits, unless they ask for another kind."""
     for item in items:
-        folder = item.path.relative_to(item.config.rootpath).parts[1]
-        if folder in TRANSACTIONAL_FOLDERS and not item.get_closest_marker("django_db"):
+        folders = item.path.relative_to(item.config.rootpath).parts[1:3]
+        needs = folders[0] in TRANSACTIONAL_FOLDERS and folders not in WITHOUT_DATABASE
+        if needs and not item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.django_db(transaction=True))
 
 

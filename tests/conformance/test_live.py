@@ -21,7 +21,7 @@ from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
 from shared_state.notify.bus import Bus
-from tests.shared_state.feeding import CODEC, a_codec, append, database, frames_until, make_stream, shown
+from tests.shared_state.live.feeding import CODEC, a_codec, append, database, frames_until, make_stream, shown
 from tests.support import servers
 
 NEVER = 3600.0  # seconds between polls: what arrives, arrived by a hint

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from shared_state.api import NewEvent, Provenance, append, in_thread
 from shared_state.models import Grant, Stream
-from tests.shared_state.feeding import Page
+from tests.shared_state.live.feeding import Page
 from tests.site.caller import ORIGIN, Caller
 from tests.site.walking import FOLLOW, ROLES, SOCKET
 from tests.site.world import SECRET, World, build, grant

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from agents_site import health
 from shared_state.notify import bus
-from tests.shared_state.feeding import append, make_stream
+from tests.shared_state.live.feeding import append, make_stream
 from tests.site.caller import Caller
 from tests.support import servers
 from tests.support.client import Client

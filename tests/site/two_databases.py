@@ -16,7 +16,7 @@ async def talk() -> dict[str, Any]:
 
     from entities.web.consumers import AgentConsumer
     from shared_state.live import session
-    from tests.shared_state.feeding import open_page
+    from tests.shared_state.live.feeding import open_page
     from tests.support import runtime
 
     ada = await User.objects.acreate_user("ada")
