@@ -7,9 +7,7 @@ from shared_state.live import codecs
 from shared_state.live.hub import Hub
 from shared_state.live.send_queue import SendQueue
 from shared_state.notify import bus
-from tests.shared_state.live.feeding import (
-    CODEC,
-)
+from tests.shared_state.live.feeding import CODEC
 
 
 class FarHub(Hub):
@@ -24,9 +22,15 @@ class FarHub(Hub):
 
 
 async def settled(hub: Hub) -> None:
-    """Wait until every feed has caught up."""
+    """Wait until every feed has caught up, and nothing is read or rendered any more."""
+
+    def busy() -> bool:
+        sources = hub._sources.values()
+        pumping = any(source.pump is not None and not source.pump.done() for source in sources)
+        return pumping or any(feed.catching_up for source in sources for feed in source.feeds())
+
     async with asyncio.timeout(10):
-        while any(feed.catching_up for source in hub._sources.values() for feed in source.feeds()):
+        while busy():
             await asyncio.sleep(0)
 
 

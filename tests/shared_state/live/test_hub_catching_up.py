@@ -119,6 +119,7 @@ async def test_what_is_shown_to_the_others_during_a_catch_up_is_not_missed(hub: 
     with a_codec(slow, "slow"):
         [there] = follow_all(hub, stream, 1, "slow")
         await frames_until(there, await append(stream))
+        await settled(hub)
         go_on.clear()
         reading.clear()
         late = SendQueue()
