@@ -12,7 +12,7 @@ from entities.agent.messages import Text, ToolCall
 from entities.agent.providers import close_providers
 from entities.api import InvalidInput, SharedStateSchema
 from entities.models import Wake
-from entities.patterns.debate.type import SCHEMA
+from entities.patterns.debate.board import SCHEMA
 from shared_state.api import NewEvent, Provenance, submit
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer

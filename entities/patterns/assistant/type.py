@@ -21,11 +21,7 @@ from entities.api import (
     registry,
     tool,
 )
-
-PROMPT = """You are a helpful assistant with a durable memory. Answer in short, well-formed Markdown.
-Keep what the person wants remembered with `remember`, and look it up with `recall`.
-Give a task that needs work of its own to `spawn_worker`; you will be told when it is done, so do not wait.
-When someone wants a question debated, call `start_debate` and point to the debate's page."""
+from entities.patterns.assistant.prompts import ASSISTANT
 
 
 class Note(BaseModel):
@@ -50,7 +46,7 @@ async def assistant(ctx: HandlerContext[AssistantState], wake: WakeEvent) -> Non
     """Answer; on a debate's change, only speak up when it is over."""
     if wake.type == "wake" and wake.payload["changes"] and not await _debate_is_over(ctx, wake):
         return
-    agent = ctx.use_agent(PROMPT, tools=[now, *_memory(ctx), *_others(ctx)])
+    agent = ctx.use_agent(ASSISTANT, tools=[now, *_memory(ctx), *_others(ctx)])
     await agent.run()
     if not ctx.title and wake.type == "inbox":
         await ctx.set_tag("title", _title(wake.payload))
