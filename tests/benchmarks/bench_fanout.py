@@ -106,9 +106,6 @@ def _server(kind: str, far: bool) -> Iterator[Site]:
         try:
             process.wait_for_line("ready")
             yield Site(listener.getsockname()[1], cookie, process, place, far)
-        except BaseException:
-            print(process.output)
-            raise
         finally:
             process.close()
 
