@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from entities import api
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
@@ -27,8 +25,8 @@ from entities.web import admin_columns as columns
 from shared_state.admin import stream_links
 from shared_state.api import Principal, SharedStateError, principal_of
 from shared_state.html.admin_parts import (
+    EqualFilter,
     ReadOnlyAdmin,
-    change_link,
     chosen_filter,
     json_column,
     json_line,
@@ -38,6 +36,11 @@ from shared_state.html.admin_parts import (
 )
 from shared_state.models import Stream
 
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
+stream_links.append(columns.of_stream)
+
 NAMED = 5
 """How many objects a message names; of the others it says the number."""
 STATUSES = ("running", *Entity.State.values)
@@ -45,14 +48,6 @@ LAST_ACTIVITY = moment("last_activity_at")
 
 Act = Callable[[Principal, Any], str]
 """Does something to one object, and says what came of it."""
-
-
-@stream_links.append
-def _of_stream(stream: Stream) -> SafeString:
-    """What a stream's admin page links to here."""
-    observers = list_link(Subscription, "who observes it", source=stream.pk)
-    agent = Entity.objects.filter(stream=stream).first()
-    return format_html("{} · {}", change_link(Entity, agent.pk, agent.url), observers) if agent else observers
 
 
 # -- actions
@@ -92,9 +87,8 @@ class OperatedAdmin(ReadOnlyAdmin):
         if "from_page" not in request.POST:
             return None
         meta = self.model._meta
-        return redirect(
-            f"admin:{meta.app_label}_{meta.model_name}_change", request.POST.get("_selected_action", "")
-        )
+        page = f"admin:{meta.app_label}_{meta.model_name}_change"
+        return HttpResponseRedirect(reverse(page, args=[request.POST.get("_selected_action", "")]))
 
 
 def _wake(principal: Principal, agent: Entity) -> str:
@@ -136,7 +130,7 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset.filter(running) if wanted == "running" else queryset.filter(~running, state=wanted)
 
 
-class AgentTypeFilter(admin.SimpleListFilter):
+class AgentTypeFilter(EqualFilter):
     """By type, from the table of types."""
 
     title = "type"
@@ -145,9 +139,6 @@ class AgentTypeFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """All types that there are."""
         return [(name, name) for name in EntityType.objects.values_list("name", flat=True)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 class EntityList(ChangeList):

@@ -14,19 +14,19 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
 from shared_state.api import Principal, format_offset
 from shared_state.html import pages
 from shared_state.html.admin_parts import (
-    NOTHING,
     BoundedPaginator,
+    EqualFilter,
     ModelAdmin,
     ReadOnlyAdmin,
     change_link,
     chosen_filter,
+    counted,
     fixed_filter,
+    in_line,
     json_column,
     json_line,
     link_column,
@@ -37,6 +37,8 @@ from shared_state.html.admin_parts import (
 from shared_state.models import EventRecord, Grant, RowRecord, Stream
 
 if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
     TabularInline = admin.TabularInline[Any, Any]
     ModelForm = forms.ModelForm[Grant]
 else:
@@ -46,7 +48,7 @@ SEARCHED = 100_000
 """How many of the newest events or rows are searched unless the search names a stream."""
 PROVENANCE = ("writer", "wake", "run", "tool_call")
 
-stream_links: list[Callable[[Stream], SafeString]] = []
+stream_links: list[Callable[[Stream], SafeString | str]] = []
 """What apps above this one add to a stream's page: links to what they keep about it."""
 
 
@@ -62,7 +64,7 @@ def page_of(stream: Stream) -> str | None:
 # -- the log
 
 
-class TypeFilter(admin.SimpleListFilter):
+class TypeFilter(EqualFilter):
     """The types within the chosen stream."""
 
     title = "type"
@@ -75,10 +77,6 @@ class TypeFilter(admin.SimpleListFilter):
             return []
         found = model_admin.model.objects.filter(stream=stream).order_by("type")
         return [(type, type) for type in found.values_list("type", flat=True).distinct()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """What is of the type."""
-        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 class InStreamAdmin(ReadOnlyAdmin):
@@ -220,27 +218,24 @@ class StreamAdmin(ReadOnlyAdmin):
         return change_link(Stream, stream.root.pk, stream.root.path)
 
     @admin.display(description="contents")
-    def contents(self, stream: Stream) -> SafeString:
+    def contents(self, stream: Stream) -> SafeString | str:
         """Links to its events and rows."""
         kinds = ((EventRecord, "events"), (RowRecord, "rows"))
-        return format_html_join(
-            " · ", "{}", [(list_link(model, text, stream=stream.pk),) for model, text in kinds]
-        )
+        return in_line(list_link(model, text, stream=stream.pk) for model, text in kinds)
 
     @admin.display(description="rows by type")
     def row_counts(self, stream: Stream) -> SafeString | str:
         """How many rows it has of each type."""
-        counted = RowRecord.objects.filter(stream=stream).values_list("type").annotate(n=Count("pk"))
-        links = [
+        found = RowRecord.objects.filter(stream=stream).values_list("type").annotate(n=Count("pk"))
+        return counted(
             (list_link(RowRecord, type, stream=stream.pk, type=type), count)
-            for type, count in counted.order_by("type")
-        ]
-        return format_html_join(", ", "{} {}", links) or NOTHING
+            for type, count in found.order_by("type")
+        )
 
     @admin.display(description="see also")
     def elsewhere(self, stream: Stream) -> SafeString | str:
         """What other apps keep about it."""
-        return format_html_join(" · ", "{}", [(made(stream),) for made in stream_links]) or NOTHING
+        return in_line(made(stream) for made in stream_links)
 
     def view_on_site(self, stream: Stream) -> str | None:
         return page_of(stream)

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from entities.models import Entity, EntityType, Subscription, Wake
 from entities.web import addresses
-from shared_state.html.admin_parts import NOTHING, change_link, list_link, short
+from shared_state.html.admin_parts import NOTHING, change_link, in_line, list_link, short
 from shared_state.models import Stream
 
 SHOWN_WAKES = 20
@@ -44,11 +44,11 @@ def agent_status(agent: Entity) -> SafeString:
 def agent_waiting(agent: Any) -> SafeString | str:
     """How many wakes wait or are parked; the list counts them in its query."""
     links = [
-        (list_link(Wake, f"{count} {state}", entity=agent.pk, state__exact=state),)
+        list_link(Wake, f"{count} {state}", entity=agent.pk, state__exact=state)
         for state, count in (("pending", agent.pending), ("parked", agent.parked))
         if count
     ]
-    return format_html_join(", ", "{}", links) or NOTHING
+    return in_line(links, ", ")
 
 
 @admin.display(description="lease")
@@ -136,3 +136,13 @@ def wake_error(wake: Wake) -> str:
 def wake_range(wake: Wake) -> str:
     """Which part of the log it covers."""
     return f"{wake.from_offset} to {wake.to_offset} (exclusive)" if wake.to_offset else "not claimed yet"
+
+
+# -- of streams
+
+
+def of_stream(stream: Stream) -> SafeString | str:
+    """What a stream's page links to here: its agent, if it is one's log, and who observes it."""
+    agent = Entity.objects.filter(stream=stream).first()
+    own = [change_link(Entity, agent.pk, agent.url)] if agent else []
+    return in_line([*own, list_link(Subscription, "who observes it", source=stream.pk)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared_state.templatetags.state import as_datetime
+from shared_state.html.inline import as_datetime
 
 STATUS_WORDS = {"error": "failed"}
 """What a page says instead of the stored word."""

@@ -7,7 +7,7 @@ what it could offer by reading everything.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
@@ -64,6 +64,16 @@ def list_link(model: type[Model], text: str, **filters: Any) -> SafeString:
     meta = model._meta
     address = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(filters), text)
+
+
+def in_line(parts: Iterable[SafeString | str], between: str = " · ") -> SafeString | str:
+    """Parts beside each other; a dash if there are none."""
+    return format_html_join(between, "{}", [(part,) for part in parts]) or NOTHING
+
+
+def counted(parts: Iterable[tuple[SafeString, int]]) -> SafeString | str:
+    """Parts, each with a number behind it; a dash if there are none."""
+    return format_html_join(", ", "{} {}", parts) or NOTHING
 
 
 def whole(text: str | None) -> int | None:
@@ -154,10 +164,20 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
+class EqualFilter(admin.SimpleListFilter):
+    """A filter of the field that its parameter names, by one value."""
+
+    parameter_name: str
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What has the value; everything while none is chosen."""
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
 def chosen_filter(model: type[Model], name: str) -> type[admin.SimpleListFilter]:
     """A filter for the object that a link asked for. It offers no other: there may be thousands."""
 
-    class ChosenFilter(admin.SimpleListFilter):
+    class ChosenFilter(EqualFilter):
         title = name
         parameter_name = name
 
@@ -166,23 +186,17 @@ def chosen_filter(model: type[Model], name: str) -> type[admin.SimpleListFilter]
             found = model._default_manager.filter(pk=number).first() if number is not None else None
             return [(str(found.pk), str(found))] if found else []
 
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{name: self.value()}) if self.value() else queryset
-
     return ChosenFilter
 
 
 def fixed_filter(name: str, values: tuple[str, ...]) -> type[admin.SimpleListFilter]:
     """A filter of a field by values that are known beforehand."""
 
-    class FixedFilter(admin.SimpleListFilter):
+    class FixedFilter(EqualFilter):
         title = name
         parameter_name = name
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
             return [(value, value) for value in values]
-
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            return queryset.filter(**{name: self.value()}) if self.value() else queryset
 
     return FixedFilter

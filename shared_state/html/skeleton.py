@@ -168,8 +168,10 @@ def scripts() -> list[str]:
     return sorted(_scripts, key=lambda path: _scripts[path])
 
 
-def filled(slot: str, request: HttpRequest) -> SafeString:
-    """What apps have put into a slot, for this request."""
+def filled(slot: str, request: HttpRequest | None) -> SafeString:
+    """What apps have put into a slot, for this request; nothing for a page that is drawn for none."""
+    if request is None:
+        return SafeString("")
     shown = [part.template for part in _parts[slot].values() if part.when(request)]
     context = {"user": getattr(request, "user", None)}
     return joined(SafeString(render_to_string(template, context, request)) for template in shown)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.http import HttpRequest
-from django.template.context import Context
-from django.utils.safestring import SafeString
 
 from shared_state.conf import conf
 from shared_state.html import skeleton
+
+if TYPE_CHECKING:
+    from django.template.context import Context
+    from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -67,8 +69,7 @@ def site_name() -> str:
 @register.simple_tag(takes_context=True)
 def slot(context: Context, name: str) -> SafeString:
     """What apps have put into a slot."""
-    request = _request(context)
-    return skeleton.filled(name, request) if request is not None else SafeString("")
+    return skeleton.filled(name, _request(context))
 
 
 def _request(context: Context) -> HttpRequest | None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django import template
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.utils.safestring import SafeString, mark_safe
 
 from shared_state.api import Provenance
-from shared_state.html import markdown as markdown_renderer
-from shared_state.html import pages
+from shared_state.html import inline, pages
 from shared_state.html.dom import dom_id as make_dom_id
+
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -23,8 +23,7 @@ register = template.Library()
 @register.filter
 def markdown(text: str | None) -> SafeString:
     """A text in markdown as safe HTML, with links to names leading to their pages."""
-    html = pages.resolved(markdown_renderer.render(text or ""))
-    return mark_safe(html)  # noqa: S308  sanitised by an allow-list
+    return inline.prose(text or "")
 
 
 @register.simple_tag
@@ -46,25 +45,8 @@ def pretty_json(value: Any) -> str:
 
 @register.simple_tag
 def moment(value: str | datetime | None) -> SafeString:
-    """A time. The script says how long ago that was, and the reader's own clock in the title."""
-    when = as_datetime(value)
-    if when is None:
-        return SafeString("")
-    return format_html(
-        '<time datetime="{}" data-ago>{}</time>',
-        when.isoformat(timespec="milliseconds"),
-        when.strftime("%-d %b %H:%M"),
-    )
-
-
-def as_datetime(value: str | datetime | None) -> datetime | None:
-    """A time from either form; nothing from what is not one."""
-    if isinstance(value, datetime) or not value:
-        return value or None
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+    """A time; see `shared_state.html.inline`."""
+    return inline.moment(value)
 
 
 @register.filter
