@@ -56,6 +56,9 @@ Act = Callable[[Principal, Any], str]
 class OperatedAdmin(ReadOnlyAdmin):
     """Objects that change by named actions, from the list and from their own page."""
 
+    class Media:
+        css: ClassVar[Any] = {"all": ("agents/css/entities/admin.css",)}
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may change agents may operate them; `entities.api` asks again for each."""
         return bool(request.user.has_perm("entities.change_entity"))

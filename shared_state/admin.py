@@ -18,6 +18,7 @@ from django.urls import reverse
 from shared_state.api import Principal, format_offset
 from shared_state.html import pages
 from shared_state.html.admin_parts import (
+    STYLES,
     BoundedPaginator,
     EqualFilter,
     ModelAdmin,
@@ -254,3 +255,6 @@ class GrantAdmin(ModelAdmin):
     search_fields = ("principal", "stream__path")
     search_help_text = "A principal such as user:ben, or a part of an address"
     show_full_result_count = False
+
+    class Media:
+        css = STYLES

@@ -35,6 +35,8 @@ SHOWN_JSON = 20_000
 SHORT = 120
 """How many characters of a text a list shows."""
 NOTHING = "–"
+STYLES = {"all": ("agents/css/shared_state/admin.css",)}
+"""What draws all this on the admin's pages, whosoever the project is."""
 
 
 # -- parts of pages
@@ -153,6 +155,9 @@ class ReadOnlyAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by: ClassVar[Any] = ()
+
+    class Media:
+        css = STYLES
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -140,6 +140,28 @@ def test_pages_work_in_a_browser(foreign: Foreign, wide: Page, console: Console)
     assert missing == []
 
 
+def test_the_admin_draws_what_the_apps_put_on_it(foreign: Foreign, wide: Page, console: Console) -> None:
+    """Statuses have their dots, the tokens are found, and Django's own colours stay as they are."""
+    ada = foreign.ada()
+    ada.get(PREFIX)
+    assert ada.post(f"{PREFIX}agents/new/assistant/", id="styled")[0] == 200
+    page = ada.get("/admin/entities/entity/")[1]
+    assert 'class="mark mark-' in page
+    sheets = re.findall(r'href="(/static/agents/[^"]+\.css)"', page)
+    answers = {sheet: ada.get(sheet) for sheet in sheets}
+    assert {status for status, _ in answers.values()} == {200}
+    assert any(".mark::before" in text for _, text in answers.values())
+
+    console.allow(r"/favicon\.ico")
+    sign_in(wide, foreign)
+    wide.goto(f"{foreign.url}/admin/entities/entity/")
+    style = "getComputedStyle(document.querySelector('.mark'), '::before')"
+    assert wide.evaluate(f"{style}.width") == "8px"
+    assert wide.evaluate(f"{style}.backgroundColor") != "rgba(0, 0, 0, 0)"
+    accent = "getComputedStyle(document.documentElement).getPropertyValue('--accent')"
+    assert wide.evaluate(accent) == "#f5dd5d"
+
+
 def test_the_server_ends_when_it_is_asked_to(foreign: Foreign) -> None:
     """Nobody tells the hub when to stop here: it must hold no process back, also with a socket open.
 
