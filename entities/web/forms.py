@@ -30,6 +30,8 @@ class ChatForm(forms.Form):
 class NewAgentForm(forms.Form):
     """A new agent of a type: its arguments from the type's schema, its id, and a first message."""
 
+    error_css_class = "field-bad"
+
     def __init__(self, type: EntityType, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         schema = type.creation_schema or {}
