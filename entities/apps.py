@@ -29,7 +29,7 @@ SCRIPTS = (
 
 
 class EntitiesConfig(AppConfig):
-    """Agents."""
+    """Brings agents into a project: their pages, their checks, and the types of every app's `agents.py`."""
 
     name = "entities"
     verbose_name = "Agents"

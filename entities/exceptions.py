@@ -17,12 +17,11 @@ EntitiesError
 
 from __future__ import annotations
 
+from shared_state.exceptions import DocumentedError
 
-class EntitiesError(Exception):
+
+class EntitiesError(DocumentedError):
     """Something went wrong with an entity."""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message or (self.__doc__ or "").strip())
 
 
 class RegistryError(EntitiesError):
@@ -30,7 +29,7 @@ class RegistryError(EntitiesError):
 
 
 class TypeAlreadyDefined(RegistryError):
-    """This type is defined already."""
+    """There is a type with this name already, defined elsewhere."""
 
 
 class UnknownType(RegistryError):

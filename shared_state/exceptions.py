@@ -25,11 +25,15 @@ from typing import Any
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-class SharedStateError(Exception):
-    """Something went wrong with a stream."""
+class DocumentedError(Exception):
+    """An error that says, where no message is given, what its class's docstring says."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (self.__doc__ or "").strip())
+
+
+class SharedStateError(DocumentedError):
+    """Something went wrong with a stream."""
 
 
 class StreamNotFound(SharedStateError):

@@ -42,7 +42,6 @@ class RunState:
         return value["status"] == "started" or value["finish_reason"] == GIVEN_UP
 
     def step(self, number: int) -> Row | None:
-        """The row of a step."""
         return next(
             (row for row in self.own if row.type == "step" and row.value["step_number"] == number), None
         )

@@ -123,7 +123,7 @@ class Reasoning(Value):
 
 
 class ReasoningDelta(Value):
-    """A piece of reasoning."""
+    """What a reasoning grew by. `start` is the number of characters before it."""
 
     reasoning_id: str
     run_id: str
@@ -143,7 +143,7 @@ class Error(Value):
 
 
 class Inbox(Value):
-    """A message."""
+    """A message to the entity, from its arrival until it was handled or taken back."""
 
     from_: str = Field(alias="from")
     payload: Any
@@ -222,7 +222,7 @@ class ChildStatus(Value):
 
 
 class Tag(Value):
-    """A tag."""
+    """One of the entity's tags; the key is its name."""
 
     value: str
     timestamp: str

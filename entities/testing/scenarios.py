@@ -23,19 +23,17 @@ TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.002
 """How often a run looks whether it is over, in seconds."""
 
-Boundary = Callable[[str], None]
-"""Called where a process may die, with a word for the place."""
-
 
 @dataclass(frozen=True)
 class Scenario:
     """`prepare` makes what there is beforehand, for a number of rounds; `work` goes on from wherever it is.
 
+    `work` calls the hook that it is given where the process may die, with a word for the place.
     `torn` says what is there by half: right after a process died, before anybody goes on.
     """
 
     prepare: Callable[[int], None]
-    work: Callable[[int, Boundary], None]
+    work: Callable[[int, batch.CommitHook], None]
     torn: Callable[[], list[str]] = list
 
 
@@ -47,7 +45,7 @@ def _prepare_debate(rounds: int) -> None:
     api.spawn_now(OWNER, api.NewEntity("debate", SLUG, message=f"Debate in {rounds} {plural}: {TOPIC}"))
 
 
-def _debate(rounds: int, boundary: Boundary) -> None:
+def _debate(rounds: int, boundary: batch.CommitHook) -> None:
     batch.commit_hook = boundary
     asyncio.run(_until_over())
 
@@ -74,7 +72,7 @@ def _prepare_joined(rounds: int) -> None:
     api.spawn_now(OWNER, api.NewEntity("assistant", SLUG))
 
 
-def _joined(rounds: int, boundary: Boundary) -> None:
+def _joined(rounds: int, boundary: batch.CommitHook) -> None:
     agent = Entity.objects.select_related("stream").get(slug=SLUG)
     for number in range(rounds * MESSAGES):
         key = f"message-{number}"

@@ -28,7 +28,6 @@ class DbSource:
 
     @property
     def path(self) -> str:
-        """The path of its stream."""
         return f"shared:{self.id}"
 
 

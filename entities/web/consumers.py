@@ -44,7 +44,6 @@ class AgentConsumer(LiveConsumer):
         return {"op": "ok", "ref": sent.ref}
 
     async def op_signal(self, frame: Json) -> Json:
-        """Send a signal."""
         sent = session.parse(Signal, frame)
         outcome = await api.signal(self.principal, sent.to, sent.signal, reason=sent.reason)
         return {"op": "ok", "ref": sent.ref, "outcome": outcome}

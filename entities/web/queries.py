@@ -207,6 +207,6 @@ def _row_of_fragment(stream: int, fragment: str) -> Row | None:
 
 
 def render_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:
-    """The HTML of a window."""
+    """What a window shows, with the status that each of the agents in it has in `known`."""
     states = {each["url"]: each["status"] for each in known}
     return render.render_nodes(timeline.tree(found.rows, found.raws), agent.url, states)

@@ -255,7 +255,7 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
 @require_safe
 @agent_view
 def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int) -> HttpResponse:
-    """One event in full."""
+    """One event in full. Not found at an offset that the log does not have."""
     found = read(agent.stream_id, offset - 1, 1)
     if not found or found[0].offset != offset:
         raise Http404("There is no such event.")

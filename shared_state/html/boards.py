@@ -138,7 +138,7 @@ def card_order(card: Card) -> str:
 
 
 def render_card(board: Board, card: Card) -> SafeString:
-    """One card."""
+    """A card, alike for the page and for pushes; its other short fields stand on it as chips."""
     used = {board.columns, board.rows, board.text, board.spec.primary_key}
     chips = [
         {"name": name, "value": value}

@@ -89,7 +89,7 @@ def changes(stream: int, specs: Mapping[str, CollectionSpec], events: Sequence[E
 
 
 def row_id(stream: int, spec: CollectionSpec, key: str) -> str:
-    """The id of a row."""
+    """Where the pushes of a row go; it stays the same as long as the row has its key."""
     return dom_id("row", stream, spec.type, key)
 
 
@@ -112,7 +112,7 @@ def columns(spec: CollectionSpec) -> list[str]:
 
 
 def render_row(stream: int, spec: CollectionSpec, state: State) -> SafeString:
-    """One row."""
+    """A row, alike for the page and for pushes. Without a schema it has a cell for each of its own fields."""
     names = columns(spec)
     fields = names or [name for name in {**(state.old or {}), **state.value} if name != spec.primary_key]
     context = {
