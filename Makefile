@@ -95,6 +95,7 @@ test-all:
 	[ -z "$$failed" ] || { echo "Failed with Python$$failed." >&2; exit 1; }
 
 lint: $(VENV)/dev.stamp
+	@echo "Checking with $(PYTHON), $$($(BIN)/python --version) (PYTHON=... chooses another)"
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy

@@ -1,18 +1,27 @@
-"""What the architecture tests look at: the files of this repository, as git knows them."""
+"""What the architecture tests look at: our files, as git knows them or as they lie there."""
 
 import ast
 import functools
+import os
 import subprocess
 from pathlib import Path
 
 from tests.support.processes import ROOT
 
 APPS = ("agents_site", "entities", "shared_state")
+LEFT_BEHIND = {"__pycache__", "dist", "htmlcov", "var"}
 
 
 @functools.cache
 def files(*suffixes: str) -> tuple[Path, ...]:
     """All files that are, or are about to be, part of the repository, relative to its root."""
+    paths = _listed_by_git() if (ROOT / ".git").exists() else _found()
+    return tuple(
+        path for path in paths if (not suffixes or path.suffix in suffixes) and (ROOT / path).is_file()
+    )
+
+
+def _listed_by_git() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -20,10 +29,16 @@ def files(*suffixes: str) -> tuple[Path, ...]:
         text=True,
         check=True,
     ).stdout.split("\0")
-    paths = [Path(name) for name in listed if name]
-    return tuple(
-        path for path in paths if (not suffixes or path.suffix in suffixes) and (ROOT / path).is_file()
-    )
+    return [Path(name) for name in listed if name]
+
+
+def _found() -> list[Path]:
+    """What lies there: a released source is no repository, and holds its files and what runs left behind."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in LEFT_BEHIND and name.strip(".") in ("ci", name)]
+        found += [Path(folder, name).relative_to(ROOT) for name in names]
+    return found
 
 
 def python_files() -> list[Path]:

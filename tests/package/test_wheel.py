@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -74,8 +76,32 @@ def test_the_same_commit_gives_the_same_wheel_also_from_its_source(built: Path, 
     with tarfile.open(source) as archive:
         archive.extractall(tmp_path, filter="data")
     folder = tmp_path / source.name.removesuffix(".tar.gz")
-    assert not (folder / "tests").exists()
     assert build("wheel", tmp_path / "from-source", folder).read_bytes() == built.read_bytes()
+
+
+def test_the_source_has_what_its_documents_speak_of(tmp_path: Path) -> None:
+    """README and CONTRIBUTING say `make run` and `make test`: the tests run there, without git."""
+    source = build("sdist", tmp_path)
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / source.name.removesuffix(".tar.gz")
+    carried = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    wanted = {path.as_posix() for path in files() if path.name != ".gitignore"}
+
+    assert wanted - carried == set()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    assert "make test" in run(["make", "help", f"PYTHON={sys.executable}"], folder, environment)
+    said = run(
+        [sys.executable, "-m", "pytest", "-q", "tests/architecture/test_shape.py"], folder, environment
+    )
+    assert "5 passed" in said
+
+
+def test_make_says_with_which_python_it_tests() -> None:
+    environment = {"PATH": os.environ["PATH"]}
+    planned = run(["make", "-n", "test", f"PYTHON={sys.executable}", "CHROMIUM=Makefile"], ROOT, environment)
+
+    assert 0 < planned.find(f'echo "Checking with {sys.executable}, ') < planned.find("-m pytest")
 
 
 def test_the_ranges_are_those_of_the_requirements() -> None:
