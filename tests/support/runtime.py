@@ -30,6 +30,7 @@ from django.utils import timezone
 from entities import api
 from entities.conf import DEFAULT, OFFLINE
 from entities.models import Entity, Timer, Wake
+from entities.types import script
 from entities.types.registry import Registry, registry
 from entities.wakes import wake
 from entities.wakes.wake import Claimed
@@ -50,12 +51,14 @@ _slugs = itertools.count(1)
 
 @contextlib.contextmanager
 def own_types() -> Iterator[Registry]:
-    """The registry, with what is defined inside forgotten afterwards."""
-    kept, aliases = dict(registry._types), dict(registry._aliases)
+    """The registry, with what is defined inside forgotten afterwards, offline scripts included."""
+    kept, aliases, scripts = dict(registry._types), dict(registry._aliases), dict(script._scripts)
     try:
         yield registry
     finally:
         registry._types, registry._aliases = kept, aliases
+        script._scripts.clear()
+        script._scripts.update(scripts)
 
 
 @contextlib.contextmanager
