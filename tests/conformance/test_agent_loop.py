@@ -12,10 +12,7 @@ from entities import api
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
 from entities.agent.model import BlockDelta, BlockStarted, StepDone
 from entities.api import RunFailed, tool
-from entities.types.registry import Registry
-from shared_state.api import in_thread
-from shared_state.models import EventRecord
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     born,
     configured,
@@ -30,6 +27,9 @@ from tests.support.runtime import (
     values,
     wakes,
 )
+from entities.types.registry import Registry
+from shared_state.api import in_thread
+from shared_state.models import EventRecord
 
 
 class Thinker:

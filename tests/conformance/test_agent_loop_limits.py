@@ -7,8 +7,8 @@ from typing import Any
 from entities.agent.messages import Response, Text, ToolCall, Usage
 from entities.api import RunFinished, tool
 from entities.catalog.sanitize import MAX_TEXT
+from entities.testing.runtime import born, configured, handle_all, quiet, texts, values, working
 from entities.types.registry import Registry
-from tests.support.runtime import born, configured, handle_all, quiet, texts, values, working
 
 calls: list[str] = []
 

@@ -9,10 +9,7 @@ import pytest
 
 from entities.api import Collection, SharedStateSchema, db
 from entities.models import Entity, Timer
-from entities.types.registry import Registry
-from shared_state.api import RowExists
-from tests.support.acting import Acting
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     events,
     expire,
@@ -23,6 +20,9 @@ from tests.support.runtime import (
     said_to,
     values,
 )
+from entities.types.registry import Registry
+from shared_state.api import RowExists
+from tests.support.acting import Acting
 
 SCHEMA = SharedStateSchema(notes=Collection())
 

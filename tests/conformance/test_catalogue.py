@@ -13,9 +13,9 @@ import pytest
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
 from entities.api import Collection, RunFinished, SharedStateSchema, db, signal, tool
 from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.testing.runtime import ADA, born, events, handle_all, rows
 from entities.types.registry import Registry
 from shared_state.api import Event, Row
-from tests.support.runtime import ADA, born, events, handle_all, rows
 
 SCHEMA = SharedStateSchema(notes=Collection(type="shared:notes"))
 FIELDS = {

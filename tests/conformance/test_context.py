@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from entities.api import Collection, RunFinished
+from entities.testing.runtime import born, entity, handle_all, handle_next, tell, values
 from entities.types.registry import Registry
-from tests.support.runtime import born, entity, handle_all, handle_next, tell, values
 
 
 class Witness:

@@ -9,8 +9,7 @@ from pydantic import BaseModel
 
 from entities.api import Change, InvalidInput, RunFinished, entity
 from entities.models import Entity, Subscription
-from entities.types.registry import Registry
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     expire,
     handle_all,
@@ -20,6 +19,7 @@ from tests.support.runtime import (
     said_to,
     values,
 )
+from entities.types.registry import Registry
 
 
 class Killed(BaseException):

@@ -18,10 +18,10 @@ from entities.api import (
     entity,
 )
 from entities.models import Subscription
+from entities.testing.runtime import born, events, look, quiet, rows, texts, values, wakes, working
 from entities.types.registry import Registry
 from shared_state.api import SchemaMismatch, StreamExists, StreamNotFound
 from tests.support.acting import Acting
-from tests.support.runtime import born, events, look, quiet, rows, texts, values, wakes, working
 
 
 class Argument(BaseModel):

@@ -13,8 +13,7 @@ from entities.agent.messages import Response, Text, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, StepDone
 from entities.agent.tool_calls import UNKNOWN_OUTCOME, run_calls
 from entities.api import Collection, tool
-from entities.types.registry import Registry
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     events,
     expire,
@@ -27,6 +26,7 @@ from tests.support.runtime import (
     texts,
     values,
 )
+from entities.types.registry import Registry
 
 
 class Killed(BaseException):

@@ -16,12 +16,7 @@ from entities.agent.prompt import LEFT_OUT
 from entities.agent.providers import close_providers
 from entities.api import signal, tool
 from entities.models import Wake
-from entities.types.registry import Registry
-from shared_state.api import in_thread
-from shared_state.models import EventRecord
-from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized
-from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     anthropic,
     born,
@@ -38,6 +33,11 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from shared_state.api import in_thread
+from shared_state.models import EventRecord
+from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized
+from tests.support.anthropic_server import KEY, AnthropicServer
 
 MODEL = "claude-sonnet-5-5"
 

@@ -11,8 +11,7 @@ from entities import api
 from entities.agent.model import ModelRefused, ModelUnavailable
 from entities.api import RunFinished, registry, tool
 from entities.models import Wake
-from entities.types.registry import Registry
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     born,
     claim,
@@ -31,6 +30,7 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
 
 
 class Fragile:

@@ -13,11 +13,7 @@ from django.utils import timezone
 from entities import api
 from entities.lifecycle import inbox
 from entities.models import Entity, Wake
-from entities.types.registry import Registry
-from entities.wakes import wake
-from entities.worker import runtime
-from shared_state.api import Provenance, StaleEpoch, submit
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     born,
     claim,
@@ -36,6 +32,10 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.wakes import wake
+from entities.worker import runtime
+from shared_state.api import Provenance, StaleEpoch, submit
 
 
 @pytest.fixture

@@ -12,13 +12,7 @@ from django.utils import timezone
 
 from entities.conf import conf
 from entities.models import Entity, Timer, Wake
-from entities.types.registry import Registry
-from entities.worker import worker as worker_module
-from entities.worker.worker import Worker, claim_due
-from shared_state.api import Provenance, submit
-from shared_state.models import Stream
-from shared_state.notify import bus
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     claim,
     configured,
@@ -32,6 +26,12 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import worker as worker_module
+from entities.worker.worker import Worker, claim_due
+from shared_state.api import Provenance, submit
+from shared_state.models import Stream
+from shared_state.notify import bus
 
 
 @pytest.fixture

@@ -11,11 +11,7 @@ import pytest
 from entities import api
 from entities.api import EntityNotFound, InvalidInput, RunFinished, tool
 from entities.models import Entity, Wake
-from entities.types.registry import Registry
-from entities.worker import runtime
-from shared_state.api import get_stream, read
-from shared_state.notify import bus
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     CLEO,
     born,
@@ -33,6 +29,10 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import runtime
+from shared_state.api import get_stream, read
+from shared_state.notify import bus
 
 STORY = "Please tell me a long story about the sea."
 

@@ -12,9 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from entities import api
 from entities.api import EntityExists, EntityNotFound, InvalidInput, NewEntity, RunFinished, UnknownType
 from entities.models import Entity, Subscription
-from entities.types.registry import Registry
-from shared_state.api import get_stream
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     CLEO,
     born,
@@ -30,6 +28,8 @@ from tests.support.runtime import (
     tell,
     values,
 )
+from entities.types.registry import Registry
+from shared_state.api import get_stream
 
 
 class Killed(BaseException):

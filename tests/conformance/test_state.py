@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from entities.api import Collection, VersionConflict
+from entities.testing.runtime import born, events, expire, handle_all, recover, rows, tell, values
 from entities.types.registry import Registry
 from shared_state.api import InvalidRow, RowExists, RowNotFound
 from tests.support.acting import Acting
-from tests.support.runtime import born, events, expire, handle_all, recover, rows, tell, values
 
 
 class Item(BaseModel):

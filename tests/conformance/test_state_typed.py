@@ -16,9 +16,9 @@ from entities.api import (
     WakeEvent,
     db,
 )
+from entities.testing.runtime import born, handle_all, look, own_types
 from entities.types.registry import Registry
 from shared_state.models import RowRecord
-from tests.support.runtime import born, handle_all, look, own_types
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

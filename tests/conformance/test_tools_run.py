@@ -10,10 +10,7 @@ import pytest
 
 from entities.agent.messages import Response, ToolCall, Usage
 from entities.api import Collection, SharedStateSchema, ToolError, ToolResult, db, tool
-from entities.toolbox.shared import shared_tools
-from entities.types.registry import Registry
-from tests.support.calling import Caller
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     events,
     expire,
@@ -25,6 +22,9 @@ from tests.support.runtime import (
     values,
     wakes,
 )
+from entities.toolbox.shared import shared_tools
+from entities.types.registry import Registry
+from tests.support.calling import Caller
 
 SCHEMA = SharedStateSchema(notes=Collection())
 

@@ -13,10 +13,7 @@ from entities.agent.providers import close_providers
 from entities.api import InvalidInput, SharedStateSchema
 from entities.models import Wake
 from entities.patterns.debate.board import SCHEMA
-from shared_state.api import NewEvent, Provenance, submit
-from tests.support.anthropic_replies import Reply
-from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import (
+from entities.testing.runtime import (
     anthropic,
     born,
     configured,
@@ -29,6 +26,9 @@ from tests.support.runtime import (
     values,
     wakes,
 )
+from shared_state.api import NewEvent, Provenance, submit
+from tests.support.anthropic_replies import Reply
+from tests.support.anthropic_server import KEY, AnthropicServer
 
 TOOLS = {"now", "remember", "recall", "spawn_worker", "start_debate"}
 

@@ -11,10 +11,7 @@ from entities import api
 from entities.api import InvalidInput, KeyTaken, RunFinished
 from entities.lifecycle import inbox
 from entities.models import Wake
-from entities.types.registry import Registry
-from entities.worker import runtime
-from shared_state.api import Provenance, events_appended, submit
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     born,
     claim,
@@ -31,6 +28,9 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import runtime
+from shared_state.api import Provenance, events_appended, submit
 
 
 class Gate:

@@ -13,10 +13,7 @@ from django.utils import timezone
 
 from entities.api import Change, Collection, SharedStateSchema, db, entity
 from entities.models import Subscription, Wake
-from entities.types.registry import Registry
-from entities.wakes import wake as wake_module
-from shared_state.api import Provenance, collection, get_stream, submit
-from tests.support.runtime import (
+from entities.testing.runtime import (
     born,
     claim,
     expire,
@@ -29,6 +26,9 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.wakes import wake as wake_module
+from shared_state.api import Provenance, collection, get_stream, submit
 
 SCHEMA = SharedStateSchema(notes=Collection(), marks=Collection())
 

@@ -15,10 +15,20 @@ from agents_site.api.routes import ROUTES
 from entities.api import Tool, registry
 from entities.catalog.events import EVENTS
 from entities.context import AgentConfig
+from entities.testing.runtime import (
+    born,
+    configured,
+    handle_all,
+    offline,
+    own_types,
+    tell,
+    texts,
+    values,
+    wakes,
+)
 from entities.toolbox.shared import shared_tools
 from entities.types.registry import TypeOptions
 from tests.support.processes import ROOT
-from tests.support.runtime import born, configured, handle_all, offline, own_types, tell, texts, values, wakes
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in DOCUMENTS}

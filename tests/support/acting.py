@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from entities.api import Collection
+from entities.testing.runtime import born, handle_all, tell
 from entities.types.registry import Registry
-from tests.support.runtime import born, handle_all, tell
 
 Act = Callable[[Any], Awaitable[Any]]
 

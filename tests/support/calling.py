@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from entities.api import Collection
+from entities.testing.runtime import born, handle_all
 from entities.types.registry import Registry
-from tests.support.runtime import born, handle_all
 
 
 class Caller:

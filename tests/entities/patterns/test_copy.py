@@ -14,8 +14,8 @@ from entities import patterns
 from entities.agent.messages import ModelRequest
 from entities.agent.model import ModelEvent
 from entities.offline.provider import OfflineProvider
+from entities.testing import runtime
 from entities.types.registry import Registry
-from tests.support import runtime
 
 PATTERNS = Path(patterns.__path__[0])
 FOLDERS = sorted(each.name for each in PATTERNS.iterdir() if (each / "type.py").exists())

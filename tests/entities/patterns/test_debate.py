@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from entities.agent.providers import close_providers
-from tests.support import runtime
+from entities.testing import runtime
 from tests.support.anthropic_brain import offline_brain
 from tests.support.anthropic_server import KEY, AnthropicServer
 

@@ -9,6 +9,7 @@ import pytest
 
 from entities.catalog import timeline
 from entities.models import Entity
+from entities.testing import runtime
 from entities.types.registry import registry
 from entities.web import board_page, live, panel, queries, render
 from shared_state import api
@@ -17,7 +18,6 @@ from shared_state.html import boards, tables
 from shared_state.html.changes import Change
 from shared_state.html.dom import dom_id
 from tests.entities.web.browsing import Element, apply, parse
-from tests.support import runtime
 
 Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
 TOPIC = "Debate: should cities ban private cars?"

@@ -37,14 +37,15 @@ from entities.wakes.wake import Claimed
 from entities.worker import runtime
 from entities.worker.runtime import Execution
 from entities.worker.worker import Worker
-from shared_state.api import Event, Json, Principal, Provenance, Row, in_thread, submit
-from shared_state.core.types import Hint
-from shared_state.log import stream as streams
+from shared_state import api as streams
+from shared_state.api import Event, Hint, Json, Principal, Provenance, Row, in_thread, submit
 from shared_state.notify import bus
 
 T = TypeVar("T")
 ADA = Principal("user", "ada")
+"""The owner of what is made here. A principal needs no row of a user."""
 CLEO = Principal("user", "cleo")
+"""A stranger, who may see nothing of it."""
 TIMEOUT = 20.0  # seconds; two cores are shared with other tests
 _slugs = itertools.count(1)
 
@@ -64,7 +65,7 @@ def own_types() -> Iterator[Registry]:
 @contextlib.contextmanager
 def configured(**entities: Any) -> Iterator[None]:
     """Settings of the entities app for a while, such as `RETRY_SECONDS=0.01`."""
-    with override_settings(ENTITIES={**settings.ENTITIES, **entities}):
+    with override_settings(ENTITIES={**getattr(settings, "ENTITIES", {}), **entities}):
         yield
 
 
