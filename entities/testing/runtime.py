@@ -6,7 +6,7 @@
             await ctx.reply_text(wake.payload)
 
         async with working() as worker:
-            url = await born("echo", message="hello")
+            url = await spawn("echo", message="hello")
             await quiet(worker)
         assert (await texts(url)) == ["hello"]
 
@@ -185,7 +185,7 @@ async def recover(dead_owners: Collection[str] = ()) -> int:
 # -- entities and what is in their logs
 
 
-async def born(
+async def spawn(
     type: str, slug: str = "", *, args: Mapping[str, Any] | None = None, message: Any = None
 ) -> str:
     """A new entity of Ada's. Returns its address."""

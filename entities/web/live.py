@@ -134,10 +134,10 @@ def agent_order(agent: Mapping[str, Any], place: int) -> str:
     Agents that one transaction makes share its time. `place`, the offset of an agent's entry in its owner's
     presence stream, tells which came first; time goes before it because a family may have several owners.
     """
-    born = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
+    created = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
     if not agent.get("parent"):
-        born, place = _LATEST - born, _LAST - place
-    return f"{born:015d}_{place:016d}_{agent['url']}"
+        created, place = _LATEST - created, _LAST - place
+    return f"{created:015d}_{place:016d}_{agent['url']}"
 
 
 def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:

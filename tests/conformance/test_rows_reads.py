@@ -120,7 +120,7 @@ def large() -> StreamInfo:
     streams = [make_stream(), make_stream()]
     now = timezone.now()
     common = {"value": {"text": "x" * 50}, "writer": "user:ada"}
-    born = {"created_at": now, "updated_at": now}
+    times = {"created_at": now, "updated_at": now}
     places = [(n, "rare" if n <= 3 else TYPES[n % 4]) for n in range(1, MANY + 1)]
     for stream in streams:
         EventRecord.objects.bulk_create(
@@ -131,7 +131,7 @@ def large() -> StreamInfo:
             for n, type in places
         )  # fmt: skip
         RowRecord.objects.bulk_create(
-            RowRecord(stream_id=stream.id, type=type, key=f"k{n}", created=n, version=n, **born, **common)
+            RowRecord(stream_id=stream.id, type=type, key=f"k{n}", created=n, version=n, **times, **common)
             for n, type in places
         )
     with connection.cursor() as cursor:

@@ -12,11 +12,11 @@ from entities.agent.messages import Text, ToolCall
 from entities.agent.providers import close_providers
 from entities.testing.runtime import (
     anthropic,
-    born,
     configured,
     entity,
     events,
     handle_all,
+    spawn,
     tell,
     texts,
     values,
@@ -74,7 +74,7 @@ async def cast() -> AsyncIterator[Cast]:
 
 async def hold() -> str:
     """Let it be held to its end. Returns its address."""
-    url = await born("debate", message="Debate: tea or coffee?")
+    url = await spawn("debate", message="Debate: tea or coffee?")
     await handle_all()
     return url
 

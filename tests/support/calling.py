@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from entities.api import Collection
-from entities.testing.runtime import born, handle_all
+from entities.testing.runtime import handle_all, spawn
 from entities.types.registry import Registry
 
 
@@ -31,6 +31,6 @@ class Caller:
 
     async def call(self) -> str:
         """Let it call. Returns its address."""
-        url = await born("caller", message="go")
+        url = await spawn("caller", message="go")
         await handle_all()
         return url

@@ -67,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest]:
 
 async def test_a_copied_assistant_has_its_own_prompt(copy: Copier, asked: list[ModelRequest]) -> None:
     copy("assistant", prompts=("You are a helpful assistant", "You are a butler"))
-    await runtime.born("my_assistant", message="Hello")
+    await runtime.spawn("my_assistant", message="Hello")
     await runtime.handle_all()
 
     assert asked[0].system.startswith("You are a butler")
@@ -76,7 +76,7 @@ async def test_a_copied_assistant_has_its_own_prompt(copy: Copier, asked: list[M
 async def test_a_copied_worker_has_its_own_prompt(copy: Copier, asked: list[ModelRequest]) -> None:
     copy("worker", prompts=("in a few sentences", "in one line"))
     args: dict[str, Any] = {"system_prompt": "You count.", "tools": ["now"]}
-    await runtime.born("my_worker", args=args, message="Count.")
+    await runtime.spawn("my_worker", args=args, message="Count.")
     await runtime.handle_all()
 
     assert "report back in one line" in asked[0].system
@@ -91,7 +91,7 @@ async def test_a_copied_debate_has_its_own_prompts_board_and_script(
         board=('"title": "Debate"', '"title": "Trial"'),
         offline=("I will open the debate", "I will open the trial"),
     )
-    url = await runtime.born("my_debate", message="Debate: is tea better than coffee?")
+    url = await runtime.spawn("my_debate", message="Debate: is tea better than coffee?")
     await runtime.handle_all()
 
     assert types.get("my_debate").boards[0]["title"] == "Trial"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def hold_debate() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     """Hold one. Returns the moderator's status, the arguments, and the moderator's steps."""
     async with runtime.working() as worker:
-        url = await runtime.born("debate", message="Debate: should cities ban private cars?")
+        url = await runtime.spawn("debate", message="Debate: should cities ban private cars?")
         await runtime.quiet(worker, 60)
         [status] = await runtime.values(url, "state:status")
         arguments = await runtime.values(f"shared:debate-{url}", "shared:argument")

@@ -27,7 +27,7 @@ TOPIC = "Debate: should cities ban private cars?"
 async def debate() -> Entity:
     """A debate that was held from the first word to the ruling, by the offline model."""
     await runtime.look(registry.store)
-    url = await runtime.born("debate", "town", message=TOPIC)
+    url = await runtime.spawn("debate", "town", message=TOPIC)
     async with runtime.working() as worker:
         await runtime.quiet(worker)
     return await runtime.entity(url)
