@@ -155,7 +155,7 @@ async def test_calls_that_were_asked_for_and_not_begun_are_run(
     await require_one_of_everything(url)
 
 
-async def test_of_parallel_calls_only_the_unfinished_are_taken_up(types: Registry) -> None:
+async def test_of_parallel_calls_only_the_incomplete_are_taken_up(types: Registry) -> None:
     ran: list[str] = []
     lives: list[int] = []
     quick_is_done = asyncio.Event()

@@ -32,7 +32,7 @@ def test_an_insert_makes_a_row(way: Any) -> None:
 
 
 @WAYS
-def test_an_update_replaces_the_value_and_keeps_the_birth(way: Any) -> None:
+def test_an_update_replaces_the_value_and_keeps_its_creation(way: Any) -> None:
     stream = make_stream()
     (inserted,) = way(stream, note("a", n=1, gone=True), provenance=Provenance("user:ada", "1"))
 
@@ -89,7 +89,7 @@ def test_a_delete_removes_the_row_and_the_log_says_what_it_was(way: Any) -> None
 
 
 @WAYS
-def test_a_row_can_be_born_again(way: Any) -> None:
+def test_a_row_can_be_inserted_again(way: Any) -> None:
     stream = make_stream()
 
     way(stream, note("a", n=1), note("a", "delete", value=None), note("a", n=2))
