@@ -30,11 +30,12 @@ from entities.exceptions import (
     UnknownType,
 )
 from entities.lifecycle import inbox, signals
-from entities.lifecycle import spawn as births
+from entities.lifecycle.spawn import SpawnRequest
+from entities.lifecycle.spawn import spawn as spawn_in
 from entities.models import Entity, Wake
 from entities.toolbox.basic import TOOLBOX, now
 from entities.toolbox.shared import shared_tools
-from entities.types.registry import registry
+from entities.types.registry import Registry, registry
 from entities.types.script import Answered, OfflineTurn, Plan, Ruling, offline_script
 from entities.types.tool import Tool, ToolResult, tool
 from entities.wakes import wake
@@ -45,10 +46,18 @@ from shared_state.api import (
     InvalidRow,
     Principal,
     Provenance,
+    RowError,
     RowExists,
     RowNotFound,
+    SchemaError,
+    SchemaMismatch,
+    SharedStateError,
     SharedStateSchema,
     StateRow,
+    StreamClosed,
+    StreamExists,
+    StreamNotFound,
+    TooLarge,
     VersionConflict,
     in_thread,
     may,
@@ -77,17 +86,26 @@ __all__ = [
     "OfflineTurn",
     "Plan",
     "Principal",
+    "Registry",
     "RegistryError",
+    "RowError",
     "RowExists",
     "RowNotFound",
     "Ruling",
     "RunFailed",
     "RunFinished",
+    "SchemaError",
+    "SchemaMismatch",
     "SharedState",
+    "SharedStateError",
     "SharedStateSchema",
     "State",
     "StateCollection",
     "StateRow",
+    "StreamClosed",
+    "StreamExists",
+    "StreamNotFound",
+    "TooLarge",
     "Tool",
     "ToolError",
     "ToolResult",
@@ -144,12 +162,12 @@ def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
     """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     request = _spawn_request(principal, new)
-    return unit(lambda u: births.spawn(u, request), provenance=Provenance(request.creator))
+    return unit(lambda u: spawn_in(u, request), provenance=Provenance(request.creator))
 
 
-def _spawn_request(principal: Principal, new: NewEntity) -> births.SpawnRequest:
+def _spawn_request(principal: Principal, new: NewEntity) -> SpawnRequest:
     who = str(principal)
-    return births.SpawnRequest(
+    return SpawnRequest(
         type=new.type,
         slug=new.slug,
         owner=who,
@@ -184,7 +202,7 @@ def signal_now(principal: Principal, url: str, name: str, *, reason: str = "") -
 async def spawn(principal: Principal, new: NewEntity) -> Entity:
     """`spawn_now` for async callers."""
     request = _spawn_request(principal, new)
-    return await submit(lambda u: births.spawn(u, request), provenance=Provenance(request.creator))
+    return await submit(lambda u: spawn_in(u, request), provenance=Provenance(request.creator))
 
 
 async def deliver(

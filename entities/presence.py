@@ -38,7 +38,7 @@ def ensure(unit: Unit, owner: str) -> StreamInfo:
 
 
 def listing(entity: Entity, parent_url: str | None = None) -> dict[str, Any]:
-    """The row of an agent. The page and the push are drawn from it."""
+    """The row of an agent. The page and the push are rendered from it."""
     running = entity.status == "running"
     lease = entity.lease_expires_at if running else None
     return {

@@ -1,1 +1,1 @@
-"""The agent loop: messages, the model protocol, providers, the window and the loop itself."""
+"""The agent loop: messages, the model protocol, providers, the prompt and the loop itself."""

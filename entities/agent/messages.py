@@ -60,7 +60,7 @@ Block = Text | Thinking | ToolCall | ToolAnswer
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. Adjacent messages of one role are merged by `window` before a provider sees them."""
+    """One turn. Adjacent messages of one role are merged by `prompt` before a provider sees them."""
 
     role: Literal["user", "assistant"]
     blocks: tuple[Block, ...]
@@ -96,7 +96,7 @@ class ModelRequest:
 
     `seed` makes the offline model deterministic: entity, run and step, not wall clock. `timeout` is in
     seconds for the whole step. `thinking` is off, or an effort: low, medium, high, xhigh, max.
-    `script` names an offline script (see `providers.offline`).
+    `script` names an offline script (see `entities.types.script`).
     """
 
     model: str

@@ -19,7 +19,7 @@ Raws = dict[tuple[str, str], str]
 
 def raws(read: Read, stream: int, rows: Iterable[Row]) -> Raws:
     """What has been said so far of those rows that are not finished."""
-    open_rows = timeline.unfinished(rows)
+    open_rows = timeline.partial_rows(rows)
     if not open_rows:
         return {}
     return timeline.joined(_deltas(read, stream, min(row.created for row in open_rows)))

@@ -34,7 +34,7 @@ TYPES = (
     "entity_created",
     "entity_stopped",
 )
-"""Types of rows that are drawn."""
+"""Types of rows that are rendered."""
 
 DELTAS = {
     "text_delta": ("textraw", "text_id"),
@@ -62,13 +62,13 @@ KINDS = {
 _MARKS = re.compile(r"\*\*|`|(?<!\w)\*(?=\w)|(?<=[\w.!?])\*(?!\w)|^[#>\s]+", re.MULTILINE)
 """Marks of markdown that say nothing in one line."""
 
-UNFINISHED = frozenset({"streaming", "started"})
+PARTIAL = frozenset({"streaming", "started"})
 """Statuses of rows whose content is still in deltas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A row or an event, reduced to what drawing needs. `created` is `None` if it was there before."""
+    """A row or an event, reduced to what rendering needs. `created` is `None` if it was there before."""
 
     stream: int
     type: str
@@ -81,7 +81,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An element: which template draws it, its id, where it lies and in which order."""
+    """An element: which template renders it, its id, where it lies and in which order."""
 
     stream: int
     template: str
@@ -92,7 +92,7 @@ class Item:
     insert: bool = True
     """False: replace it if it is there, never add it."""
     raw: str = ""
-    """What the deltas of an unfinished text add up to."""
+    """What the deltas of a partial text add up to."""
 
     def shells(self) -> list[Item]:
         """What must be there before it: a run says how many steps it took once it has taken one."""
@@ -169,7 +169,7 @@ def changes(fact: Fact) -> list[Item | Piece | Gone]:
 
 
 def item(fact: Fact, raw: str = "") -> Item | None:
-    """The element that a row is drawn as, or `None` if it is not drawn."""
+    """The element that a row is rendered as, or `None` if it is not."""
     value = fact.value
     if fact.type == "wake" and value.get("reason") == "inbox":
         return None
@@ -203,10 +203,10 @@ def _parent(fact: Fact) -> str:
     return dom_id("runitems", fact.stream, run) if in_run else timeline_id(fact.stream)
 
 
-def unfinished(rows: Iterable[Row]) -> list[Row]:
+def partial_rows(rows: Iterable[Row]) -> list[Row]:
     """Rows whose content is still in deltas."""
     kinds = {"text", "reasoning", "tool_call"}
-    return [row for row in rows if row.type in kinds and row.value.get("status") in UNFINISHED]
+    return [row for row in rows if row.type in kinds and row.value.get("status") in PARTIAL]
 
 
 def joined(deltas: Iterable[Event]) -> dict[tuple[str, str], str]:

@@ -13,7 +13,8 @@ from entities.context.session import Session
 from entities.context.state import EntityDb, SharedState, StreamRef
 from entities.exceptions import EntityNotFound, InvalidInput, UnknownType
 from entities.lifecycle import inbox
-from entities.lifecycle import spawn as births
+from entities.lifecycle.spawn import SpawnRequest
+from entities.lifecycle.spawn import spawn as spawn_in
 from entities.models import Entity, EntityType, Subscription, Timer
 from entities.types.registry import registry
 from entities.wakes import wake
@@ -78,14 +79,14 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
     """Make a child. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     key = session.scope.name(f"spawn:{type}/{id}")
     me = session.entity
-    request = births.SpawnRequest(
+    request = SpawnRequest(
         type=type, slug=id, owner=me.owner, creator=session.writer, args=args, parent=me,
         message=child.initial_message, message_type=child.initial_message_type or "",
         title=child.title, tags=child.tags or {}, key=uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{key}").hex,
     )  # fmt: skip
 
     def operation(unit: Unit) -> Entity:
-        made = births.spawn(unit, request)
+        made = spawn_in(unit, request)
         manifest = {"kind": "child", "url": made.url, "entity_type": made.type, "args": made.args}
         status = {"entity_url": made.url, "entity_type": made.type, "status": made.status}
         unit.append(

@@ -52,7 +52,7 @@ def spawn(unit: Unit, request: SpawnRequest) -> Entity:
     args = found.checked_args(request.args or {})
     known = Entity.objects.filter(url=url).first()
     if known is not None:
-        if request.key and _born_by(unit, known) == request.key:
+        if request.key and _spawn_key(unit, known) == request.key:
             return known
         raise EntityExists(f"There is an agent at {url} already; choose another id.")
     entity = _create(unit, request, found.name, url, args)
@@ -89,6 +89,7 @@ def _first_events(unit: Unit, entity: Entity, request: SpawnRequest) -> None:
         "entity_type": entity.type, "args": entity.args, "created_by": request.creator,
         "parent_url": request.parent.url if request.parent else None, "timestamp": log.iso(unit.now),
     }  # fmt: skip
+    # The prefix "born:" is stored in the logs of agents that were made long ago, so it stays as it is.
     events = [
         log.new("entity_created", "created", created, client_key=f"born:{request.key}" if request.key else "")
     ]
@@ -99,7 +100,7 @@ def _first_events(unit: Unit, entity: Entity, request: SpawnRequest) -> None:
     unit.append(entity.stream_id, events)
 
 
-def _born_by(unit: Unit, entity: Entity) -> str:
+def _spawn_key(unit: Unit, entity: Entity) -> str:
     """The key that an entity was made with."""
     found = entity.stream.events.filter(offset=1).values_list("client_key", flat=True).first()
     return (found or "").removeprefix("born:")

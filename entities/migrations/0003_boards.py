@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-# What draws a state was called a view; it is a board.
+# What shows a state was called a view; it is a board.
 
 
 def rename(apps, schema_editor, old, new):
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='entitytype',
             name='boards',
-            field=models.JSONField(blank=True, default=list, help_text='How to draw the state.'),
+            field=models.JSONField(blank=True, default=list, help_text='How to show the state.'),
         ),
         migrations.RunPython(forwards, backwards),
     ]

@@ -15,7 +15,7 @@ class EntityType(models.Model):
     state_schemas = models.JSONField(
         default=dict, blank=True, help_text="Collections, as a stream stores them."
     )
-    boards = models.JSONField(default=list, blank=True, help_text="How to draw the state.")
+    boards = models.JSONField(default=list, blank=True, help_text="How to show the state.")
     hidden = models.BooleanField(default=False, help_text="Not offered under New agent.")
     revision = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)

@@ -1,1 +1,1 @@
-"""For tests of recovery, ours and those of users."""
+"""For tests, ours and those of users: of agents, and of their recovery."""

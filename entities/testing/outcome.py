@@ -39,7 +39,7 @@ def outcome() -> dict[str, Any]:
         ],
         "timers": Timer.objects.count(),
         "gaps": [stream.path for stream in Stream.objects.all() if stream.head != stream.events.count()],
-        "unfinished": [row.key for row in RowRecord.objects.filter(value__status__in=_PASSING)],
+        "partial": [row.key for row in RowRecord.objects.filter(value__status__in=_PASSING)],
     }
 
 

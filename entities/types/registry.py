@@ -98,7 +98,7 @@ class Registry:
         """Define a type by decorating its handler, `async def handler(ctx, wake)`.
 
         Options are the fields of `TypeOptions`: `description`, `state` (collections by name, or a `State`),
-        `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to draw its state) and `hidden`
+        `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to show its state) and `hidden`
         (people do not spawn it directly). Raises `TypeAlreadyDefined` and `RegistryError`.
         """
         if not _NAME.match(name) or name in RESERVED:

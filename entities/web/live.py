@@ -1,4 +1,4 @@
-"""Views of agents' streams: what sockets are told when events happen. Imported when the app is ready."""
+"""Codecs of agents' streams: what sockets are told when events happen. Imported when the app is ready."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]
 
 
 def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
-    """The same changes; but a piece of text that completes a block draws the whole text anew, as prose."""
+    """The same changes; but a piece of text that completes a block renders the whole text anew, as prose."""
     pieces = [event for event in events if event.type == "text_delta"]
     keys = {dom_id("textraw", stream.id, event.value["text_id"]): event.value["text_id"] for event in pieces}
     finished = {e.key for e in events if e.type == "text" and e.value.get("status") == "completed"}
     for change in changes:
-        drawn = None
+        rendered = None
         if isinstance(change, Text) and "\n" in change.text and (key := keys.get(change.target, "")):
-            # What is finished in these same events is drawn as a whole in a moment.
-            drawn = None if key in finished else _with_new_block(stream, key, change, events[-1].offset)
-        yield drawn or change
+            # What is finished in these same events is rendered as a whole in a moment.
+            rendered = None if key in finished else _with_new_block(stream, key, change, events[-1].offset)
+        yield rendered or change
 
 
 def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Put | None:
@@ -134,10 +134,10 @@ def agent_order(agent: Mapping[str, Any], place: int) -> str:
     Agents that one transaction makes share its time. `place`, the offset of an agent's entry in its owner's
     presence stream, tells which came first; time goes before it because a family may have several owners.
     """
-    born = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
+    created = int(datetime.fromisoformat(agent["created_at"]).timestamp() * 1000)
     if not agent.get("parent"):
-        born, place = _LATEST - born, _LAST - place
-    return f"{born:015d}_{place:016d}_{agent['url']}"
+        created, place = _LATEST - created, _LAST - place
+    return f"{created:015d}_{place:016d}_{agent['url']}"
 
 
 def render_agent(agent: Mapping[str, Any], order: str, kids: SafeString | None = None) -> SafeString:

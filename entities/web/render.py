@@ -63,7 +63,7 @@ def tool_body(stream: int, value: Mapping[str, Any], raw: str = "") -> dict[str,
         "item": value,
         "raw": raw,
         "raw_id": dom_id("toolraw", stream, value["key"]),
-        "unfinished": value.get("args") is None,
+        "partial_args": value.get("args") is None,
         "has_result": value.get("result") is not None,
     }
 

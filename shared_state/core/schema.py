@@ -43,7 +43,7 @@ class Collection(Generic[M]):
 
     `model` gives the rows' fields; without one rows are untyped JSON objects. `type` is the event type in the
     log (by default `state:<name>` for an entity's own). `operations` are what people and programs outside may
-    do if the collection is `externally_writable`. `board` says how to draw it as a board.
+    do if the collection is `externally_writable`. `board` says how to show it as a board.
     """
 
     model: builtins.type[M] | None = None

@@ -1,4 +1,4 @@
-"""Parts of pages: one template each, drawn alike for a page and for what is pushed to it."""
+"""Parts of pages: one template each, rendered alike for a page and for what is pushed to it."""
 
 from __future__ import annotations
 

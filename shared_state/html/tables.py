@@ -139,7 +139,7 @@ class Table:
 
     @property
     def width(self) -> int:
-        """How many columns are drawn: those of the collection, and who changed a row."""
+        """How many columns are shown: those of the collection, and who changed a row."""
         return len(self.headings) + 1
 
 

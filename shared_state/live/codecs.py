@@ -1,6 +1,6 @@
 """Codecs: what turns the events of a stream into changes for whoever follows it, and changes into frames.
 
-A *codec* is a pure function of events, registered under the name that clients ask for. One that draws uses
+A *codec* is a pure function of events, registered under the name that clients ask for. One that renders uses
 the same template partials as the page, so that replaying the events gives the page that reloading gives. It
 runs in the hub's threads. Nothing here knows what a change is but that it can be sent.
 """

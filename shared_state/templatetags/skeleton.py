@@ -73,5 +73,5 @@ def slot(context: Context, name: str) -> SafeString:
 
 
 def _request(context: Context) -> HttpRequest | None:
-    """The request that a page is drawn for, whether or not the project has the context processor for it."""
+    """The request that a page is rendered for, also in a project without the context processor for it."""
     return context.get("request") or getattr(context, "request", None)

@@ -28,7 +28,7 @@ REGISTRIES = re.compile(
 MACHINES = re.compile(
     "|".join(["/tmp" + "/venv", "/opt" + "/pypi", "/root" + "/", "/work" + "/", "file:" + "///"])
 )
-UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
+LEFT_TO_DO = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
 
 
 def own_files() -> list[Path]:
@@ -53,7 +53,7 @@ def test_no_file_names_a_place_on_one_machine() -> None:
 
 
 def test_nothing_is_left_to_do() -> None:
-    assert found(UNFINISHED) == []
+    assert found(LEFT_TO_DO) == []
 
 
 def test_every_requirement_is_pinned_with_hashes() -> None:

@@ -1,4 +1,4 @@
-"""Styles are drawn by one scale, on flags that the server sets, in lines that a person can read."""
+"""Styles follow one scale, on flags that the server sets, in lines that a person can read."""
 
 import re
 from collections.abc import Iterator

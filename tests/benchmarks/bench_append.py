@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tests.benchmarks.stage import DATABASES, stage
+from tests.benchmarks.database import DATABASES, bench_database
 from tests.benchmarks.table import Table, percentile
 
 CALLERS = (1, 16, 64)
@@ -22,7 +22,7 @@ def run() -> Iterator[Table]:
             ("callers", "streams", "appends/s", "p50 ms", "p99 ms", "against one unit per event"),
             notes=("One event per unit is the same append as a unit function with its own transaction.",),
         )
-        with stage(database) as place:
+        with bench_database(database) as place:
             for callers in CALLERS:
                 alone = place.measure(f"{__name__}:alone", callers=callers)
                 for streams in sorted({1, callers}):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tests.benchmarks.stage import DATABASES, Stage, stage
+from tests.benchmarks.database import DATABASES, BenchDatabase, bench_database
 from tests.benchmarks.table import Table, percentile
 from tests.support.processes import ROOT
 
@@ -26,15 +26,15 @@ def run() -> Iterator[Table]:
     )
     for database in DATABASES:
         for workers in (1, 4):
-            with stage(database) as place:
+            with bench_database(database) as place:
                 place.measure(f"{__name__}:fill", entities=ENTITIES)
                 table.add(database, workers, *_claimed(place, workers))
     yield table
 
 
-def _claimed(place: Stage, workers: int) -> tuple[float, float, float, int]:
+def _claimed(place: BenchDatabase, workers: int) -> tuple[float, float, float, int]:
     """Let so many processes claim everything; they begin together, once all of them are ready."""
-    command = [sys.executable, "-m", "tests.benchmarks.stage", f"{__name__}:claim_all", json.dumps({})]
+    command = [sys.executable, "-m", "tests.benchmarks.database", f"{__name__}:claim_all", json.dumps({})]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     running = [subprocess.Popen(command, cwd=ROOT, env=place.environment, **pipes) for _ in range(workers)]
     for process in running:

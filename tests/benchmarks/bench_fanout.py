@@ -20,7 +20,7 @@ from typing import Any
 from shared_state.html import changes
 from shared_state.live import codecs
 from tests.benchmarks.clients import Socket, Tally, handshake
-from tests.benchmarks.stage import Stage, stage
+from tests.benchmarks.database import BenchDatabase, bench_database
 from tests.benchmarks.table import Table, percentile
 from tests.support import servers
 from tests.support.processes import Process
@@ -89,7 +89,7 @@ class Site:
     port: int
     cookie: str
     process: Process
-    place: Stage
+    place: BenchDatabase
     far: bool
 
 
@@ -98,7 +98,7 @@ def _server(kind: str, far: bool) -> Iterator[Site]:
     with (
         servers.redis() as redis,
         socket.create_server(("127.0.0.1", 0), backlog=1024) as listener,
-        stage("SQLite FULL", **({"REDIS_URL": redis} if far else {})) as place,
+        bench_database("SQLite FULL", **({"REDIS_URL": redis} if far else {})) as place,
     ):
         cookie = place.measure(f"{ME}:prepare")
         command = [sys.executable, "-m", ME, kind, str(listener.fileno())]

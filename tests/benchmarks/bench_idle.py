@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.stage import DATABASES, stage
+from tests.benchmarks.database import DATABASES, bench_database
 from tests.benchmarks.table import Table, percentile
 from tests.support.processes import ROOT
 
@@ -26,14 +26,14 @@ def run() -> Iterator[Table]:
         ),
     )
     for database in DATABASES:
-        with stage(database) as place:
+        with bench_database(database) as place:
             table.add(database, *place.measure(f"{__name__}:sleepers", entities=ENTITIES))
     yield table
 
 
 def _process() -> Table:
     table = Table("A process", ("what is loaded", "start ms", "memory MB"))
-    with stage(DATABASES[0]) as place:
+    with bench_database(DATABASES[0]) as place:
         for what, code in (
             ("Django and both apps", "import django; django.setup()"),
             ("the web application", "import agents_site.asgi"),

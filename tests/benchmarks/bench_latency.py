@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tests.benchmarks.stage import DATABASES, stage
+from tests.benchmarks.database import DATABASES, bench_database
 from tests.benchmarks.table import Table, percentile
 
 MESSAGES = 100
@@ -23,7 +23,7 @@ def run() -> Iterator[Table]:
         ),
     )
     for database in DATABASES:
-        with stage(database) as place:
+        with bench_database(database) as place:
             handler, text = place.measure(f"{__name__}:converse", messages=MESSAGES)
         table.add(
             database,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.benchmarks.stage import DATABASES, stage
+from tests.benchmarks.database import DATABASES, bench_database
 from tests.benchmarks.table import Table, percentile
 
 EVENTS = (100, 1_000, 100_000)
@@ -24,7 +24,7 @@ def run() -> Iterator[Table]:
         ),
     )
     for database in DATABASES:
-        with stage(database, DEBUG="0") as place:
+        with bench_database(database, DEBUG="0") as place:
             found = {events: place.measure(f"{__name__}:open_page", events=events) for events in EVENTS}
             full = percentile(found[FULL][0], 0.5)
             for events, (waits, queries, runs) in found.items():

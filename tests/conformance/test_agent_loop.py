@@ -12,24 +12,24 @@ from entities import api
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
 from entities.agent.model import BlockDelta, BlockStarted, StepDone
 from entities.api import RunFailed, tool
-from entities.types.registry import Registry
-from shared_state.api import in_thread
-from shared_state.models import EventRecord
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
-    born,
     configured,
     entity,
     events,
     handle_all,
     offline,
     rows,
+    spawn,
     tell,
     texts,
     until,
     values,
     wakes,
 )
+from entities.types.registry import Registry
+from shared_state.api import in_thread
+from shared_state.models import EventRecord
 
 
 class Thinker:
@@ -49,7 +49,7 @@ class Thinker:
 
     async def think(self, message: str = "think") -> str:
         """Let it think once. Returns its address."""
-        url = await born("thinker", message=message)
+        url = await spawn("thinker", message=message)
         await handle_all()
         return url
 
@@ -134,7 +134,7 @@ async def test_the_offline_model_speaks_in_pieces_that_join_to_its_text(types: R
         await ctx.use_agent("You chat.").run()
 
     with configured(PROVIDERS=offline(400), DELTAS_PER_SECOND=100):
-        url = await born("chatter", message="Tell me something about the sea.")
+        url = await spawn("chatter", message="Tell me something about the sea.")
         await handle_all()
 
     (text,) = await texts(url)
@@ -167,7 +167,7 @@ async def test_the_first_words_wait_for_nothing(types: Registry, monkeypatch: py
         await ctx.use_agent("You wait.").run()
 
     with configured(DELTAS_PER_SECOND=0.001):
-        url = await born("patient", message="begin")
+        url = await spawn("patient", message="begin")
         await handle_all()
 
     assert [event.value["delta"] for event in await events(url, "text_delta")] == ["First ", "words."]
@@ -198,7 +198,7 @@ async def test_several_runs_of_a_wake_are_told_apart(types: Registry) -> None:
         await agent.run("first question")
         await agent.run("second question")
 
-    url = await born("twice", message="go")
+    url = await spawn("twice", message="go")
     await handle_all()
 
     assert [run["key"] for run in await values(url, "run")] == ["1.0", "1.1"]
@@ -234,7 +234,7 @@ async def test_a_message_that_waits_for_its_own_wake_is_not_answered_twice(types
 
         await ctx.use_agent("You think.", test_responses=[look]).run()
 
-    url = await born("boss", message="first")
+    url = await spawn("boss", message="first")
     await handle_all()
     await in_thread(api.wake_now, ADA, await entity(url))
     await tell(url, "second")
@@ -297,7 +297,7 @@ async def test_an_unknown_option_is_refused_with_those_there_are(types: Registry
     async def careless(ctx: Any, wake: Any) -> None:
         ctx.use_agent("You think.", temperature=0.5)
 
-    url = await born("careless", message="go")
+    url = await spawn("careless", message="go")
     with configured(MAX_ATTEMPTS=1):
         await handle_all()
 

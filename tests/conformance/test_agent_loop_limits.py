@@ -7,8 +7,8 @@ from typing import Any
 from entities.agent.messages import Response, Text, ToolCall, Usage
 from entities.api import RunFinished, tool
 from entities.catalog.sanitize import MAX_TEXT
+from entities.testing.runtime import configured, handle_all, quiet, spawn, texts, values, working
 from entities.types.registry import Registry
-from tests.support.runtime import born, configured, handle_all, quiet, texts, values, working
 
 calls: list[str] = []
 
@@ -32,7 +32,7 @@ async def think(types: Registry, *responses: Any) -> str:
     async def thinker(ctx: Any, wake: Any) -> None:
         await ctx.use_agent("You think.", tools=[note], test_responses=list(responses)).run()
 
-    url = await born("thinker", message="think")
+    url = await spawn("thinker", message="think")
     await handle_all()
     return url
 
@@ -90,7 +90,7 @@ async def test_a_parent_knows_that_its_child_was_parked(types: Registry) -> None
     async def fragile(ctx: Any, wake: Any) -> None:
         raise ZeroDivisionError
 
-    url = await born("boss", message="go")
+    url = await spawn("boss", message="go")
     with configured(MAX_ATTEMPTS=1):
         async with working() as worker:
             await quiet(worker)

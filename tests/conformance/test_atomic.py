@@ -9,11 +9,7 @@ import pytest
 
 from entities.api import Collection, SharedStateSchema, db
 from entities.models import Entity, Timer
-from entities.types.registry import Registry
-from shared_state.api import RowExists
-from tests.support.acting import Acting
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     events,
     expire,
     handle_all,
@@ -21,8 +17,12 @@ from tests.support.runtime import (
     look,
     recover,
     said_to,
+    spawn,
     values,
 )
+from entities.types.registry import Registry
+from shared_state.api import RowExists
+from tests.support.acting import Acting
 
 SCHEMA = SharedStateSchema(notes=Collection())
 
@@ -43,7 +43,7 @@ def actor(types: Registry) -> Acting:
 
 
 async def test_all_of_it_is_one_transaction(actor: Acting) -> None:
-    await born("friend", "f")
+    await spawn("friend", "f")
 
     async def act(ctx: Any) -> None:
         async with ctx.atomic():
@@ -63,7 +63,7 @@ async def test_all_of_it_is_one_transaction(actor: Acting) -> None:
 
 
 async def test_nothing_of_it_happens_if_something_is_raised(actor: Acting) -> None:
-    await born("friend", "f")
+    await spawn("friend", "f")
 
     async def act(ctx: Any) -> None:
         async with ctx.atomic():
@@ -158,7 +158,7 @@ async def test_a_repeated_wake_does_it_once(types: Registry) -> None:
         if len(calls) == 1:
             raise Killed
 
-    url = await born("twice", message="go")
+    url = await spawn("twice", message="go")
     with pytest.raises(Killed):
         await handle_all()
     await expire(url)

@@ -13,9 +13,9 @@ import pytest
 from entities.agent.messages import Response, Text, Thinking, ToolCall, Usage
 from entities.api import Collection, RunFinished, SharedStateSchema, db, signal, tool
 from entities.catalog.events import COLLECTIONS, LOG_ONLY
+from entities.testing.runtime import ADA, events, handle_all, rows, spawn
 from entities.types.registry import Registry
 from shared_state.api import Event, Row
-from tests.support.runtime import ADA, born, events, handle_all, rows
 
 SCHEMA = SharedStateSchema(notes=Collection(type="shared:notes"))
 FIELDS = {
@@ -76,7 +76,7 @@ async def boss(types: Registry) -> str:
         ]
         await ctx.use_agent("Be brief.", tools=[note], test_responses=answers).run()
 
-    url = await born("boss", message="Go.")
+    url = await spawn("boss", message="Go.")
     await handle_all()
     await signal(ADA, url, "SIGINT", reason="enough")
     return url

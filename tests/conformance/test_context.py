@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from entities.api import Collection, RunFinished
+from entities.testing.runtime import entity, handle_all, handle_next, spawn, tell, values
 from entities.types.registry import Registry
-from tests.support.runtime import born, entity, handle_all, handle_next, tell, values
 
 
 class Witness:
@@ -29,7 +29,7 @@ async def test_identity_arguments_and_tags_are_there(types: Registry) -> None:
         more = {"tags": {"team": "red"}, "title": "The witness"}
         await ctx.spawn("witness", "w", {"a": [1]}, initial_message="go", **more)
 
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     await handle_all()
 
     (seen,) = witness.seen
@@ -42,7 +42,7 @@ async def test_a_wake_by_messages_says_which_and_from_whom(types: Registry) -> N
     witness = Witness(
         types, "type", "source", "payload", "from_offset", "to_offset", "event_count", "summary"
     )
-    url = await born("witness", message="first")
+    url = await spawn("witness", message="first")
     await tell(url, "second")
     await handle_next()
     await tell(url, {"n": 3})
@@ -72,7 +72,7 @@ async def test_a_wake_by_a_child_says_what_it_did(types: Registry) -> None:
         else:
             seen.append((wake, [event.type for event in ctx.events]))
 
-    await born("boss", message="go")
+    await spawn("boss", message="go")
     await handle_all()
 
     ((wake, types_of_events),) = seen
@@ -100,7 +100,7 @@ async def test_built_in_collections_are_read_like_ones_own(types: Registry) -> N
         found["runs"] = await read.runs.count()
         found["writable"] = hasattr(read.inbox, "insert")
 
-    await born("reader", message="go")
+    await spawn("reader", message="go")
     await handle_all()
 
     assert found == {
@@ -117,7 +117,7 @@ async def test_to_sleep_is_to_go_idle_until_something_happens(types: Registry) -
         woken.append(wake.payload)
         ctx.sleep()
 
-    url = await born("sleeper", message="one")
+    url = await spawn("sleeper", message="one")
     await handle_all()
     assert (await entity(url)).status == "idle"
     await tell(url, "two")

@@ -9,17 +9,17 @@ from pydantic import BaseModel
 
 from entities.api import Change, InvalidInput, RunFinished, entity
 from entities.models import Entity, Subscription
-from entities.types.registry import Registry
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     expire,
     handle_all,
     handle_next,
     look,
     recover,
     said_to,
+    spawn,
     values,
 )
+from entities.types.registry import Registry
 
 
 class Killed(BaseException):
@@ -54,7 +54,7 @@ async def test_the_first_message_may_have_a_kind(types: Registry) -> None:
         except InvalidInput as error:
             refused.append(str(error))
 
-    await born("boss", message="go")
+    await spawn("boss", message="go")
     await handle_all()
 
     (message,) = await values("/clerk/good", "inbox")
@@ -81,7 +81,7 @@ async def test_a_handle_messages_reads_and_says_how_it_is(types: Registry) -> No
         found["later"] = [event.type for event in await child.events(after=log[-2].offset)]
         found["said"] = [row["content"] for row in await child.db.collections.texts.all()]
 
-    url = await born("boss", message="go")
+    url = await spawn("boss", message="go")
     await handle_all()
 
     assert found["before"] == ("/clerk/one", "clerk", "idle")
@@ -104,8 +104,8 @@ async def test_the_same_words_twice_are_two_messages_and_a_repeated_wake_sends_n
         if len(tries) == 1:
             raise Killed
 
-    await born("clerk", "one")
-    url = await born("boss", message="go")
+    await spawn("clerk", "one")
+    url = await spawn("boss", message="go")
     with pytest.raises(Killed):
         await handle_next()
     await expire(url)
@@ -125,7 +125,7 @@ async def test_a_child_that_is_not_to_be_observed_wakes_nobody(types: Registry) 
         if wake.type == "inbox":
             await ctx.spawn("clerk", "one", initial_message="go", wake=RunFinished(), observe=False)
 
-    await born("boss", message="go")
+    await spawn("boss", message="go")
     await handle_all()
 
     assert reasons == ["inbox"]
@@ -142,7 +142,7 @@ async def test_a_child_may_be_watched_by_its_changes(types: Registry) -> None:
         else:
             seen.append([(change["collection"], change["kind"]) for change in wake.payload["changes"]])
 
-    await born("boss", message="go")
+    await spawn("boss", message="go")
     await handle_all()
 
     assert seen == [[("texts", "insert")]]
@@ -156,7 +156,7 @@ async def test_the_configured_agent_is_at_ctx_agent(types: Registry) -> None:
         result = await ctx.agent.run()
         await ctx.set_tag("said", result.text)
 
-    url = await born("thinker", message="go")
+    url = await spawn("thinker", message="go")
     await handle_all()
 
     assert [row["value"] for row in await values(url, "tags")] == ["Yes."]

@@ -31,7 +31,7 @@ def leaving(calls: Left) -> Any:
     return work
 
 
-def test_what_many_units_leave_is_done_once_and_the_last_word_counts() -> None:
+def test_what_many_units_leave_is_done_once_and_the_last_counts() -> None:
     calls: Left = []
     work, entered, leave = leaving(calls), threading.Event(), threading.Event()
 
@@ -116,10 +116,10 @@ def test_what_a_failed_unit_looked_up_ahead_is_looked_up_again() -> None:
         assert stream.id in unit._write_set.streams
         raise ZeroDivisionError
 
-    ledgers = []
+    write_sets = []
 
     def after(unit: Unit) -> None:
-        ledgers.append(unit._write_set)
+        write_sets.append(unit._write_set)
         assert stream.id not in unit._write_set.streams
         assert (stream.id, "note", "a") not in unit._write_set._rows
 

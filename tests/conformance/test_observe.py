@@ -18,10 +18,10 @@ from entities.api import (
     entity,
 )
 from entities.models import Subscription
+from entities.testing.runtime import events, look, quiet, rows, spawn, texts, values, wakes, working
 from entities.types.registry import Registry
 from shared_state.api import SchemaMismatch, StreamExists, StreamNotFound
 from tests.support.acting import Acting
-from tests.support.runtime import born, events, look, quiet, rows, texts, values, wakes, working
 
 
 class Argument(BaseModel):
@@ -291,7 +291,7 @@ async def test_recorded_work_that_succeeds_in_the_end_is_a_completed_run(types: 
         if len(tries) == 2:
             raise ValueError("after the end of it")
 
-    url = await born("clumsy", message="write")
+    url = await spawn("clumsy", message="write")
     async with working() as worker:
         await quiet(worker)
 

@@ -13,9 +13,7 @@ from entities.agent.messages import Response, Text, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, StepDone
 from entities.agent.tool_calls import UNKNOWN_OUTCOME, run_calls
 from entities.api import Collection, tool
-from entities.types.registry import Registry
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     events,
     expire,
     handle_all,
@@ -23,10 +21,12 @@ from tests.support.runtime import (
     recover,
     rows,
     said_to,
+    spawn,
     tell,
     texts,
     values,
 )
+from entities.types.registry import Registry
 
 
 class Killed(BaseException):
@@ -79,7 +79,7 @@ class Mortal:
                 raise Killed
 
         self.die = die
-        url = await born("mortal", message="go")
+        url = await spawn("mortal", message="go")
         with pytest.raises(Killed):
             await handle_all("first life")
         await expire(url)
@@ -155,7 +155,7 @@ async def test_calls_that_were_asked_for_and_not_begun_are_run(
     await require_one_of_everything(url)
 
 
-async def test_of_parallel_calls_only_the_unfinished_are_taken_up(types: Registry) -> None:
+async def test_of_parallel_calls_only_the_incomplete_are_taken_up(types: Registry) -> None:
     ran: list[str] = []
     lives: list[int] = []
     quick_is_done = asyncio.Event()
@@ -176,7 +176,7 @@ async def test_of_parallel_calls_only_the_unfinished_are_taken_up(types: Registr
         calls = [("throw", {"ball": "quick"}), ("throw", {"ball": "slow"})]
         await ctx.use_agent("You juggle.", tools=[throw], test_responses=[calls, "Done."]).run()
 
-    url = await born("juggler", message="go")
+    url = await spawn("juggler", message="go")
     task = asyncio.create_task(handle_next())
     while [call["status"] for call in await values(url, "tool_call")] != ["completed", "executing"]:
         await asyncio.sleep(0.01)
@@ -221,7 +221,7 @@ async def test_a_step_that_was_cut_off_is_said_anew_and_counted_once(types: Regi
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "get_provider", lambda alias: Stammerer())
-        url = await born("teller", message="go")
+        url = await spawn("teller", message="go")
         with pytest.raises(Killed):
             await handle_all()
         assert [text["status"] for text in await values(url, "text")] == ["streaming"]
@@ -256,7 +256,7 @@ async def test_the_window_of_a_resumed_run_is_what_it_would_have_been(types: Reg
 
         await ctx.use_agent("You read.", test_responses=[look]).run()
 
-    url = await born("reader", message="first")
+    url = await spawn("reader", message="first")
     with pytest.raises(Killed):
         await handle_all()
     await tell(url, "second")
@@ -291,7 +291,7 @@ async def test_a_handler_knows_that_its_wake_was_cut_off_in_a_run(types: Registr
 
         await ctx.use_agent("You close.", tools=[close], test_responses=[[("close", {})], answer]).run()
 
-    url = await born("closer", message="close it")
+    url = await spawn("closer", message="close it")
     with pytest.raises(Killed):
         await handle_all()
     await expire(url)
@@ -330,7 +330,7 @@ def setups(types: Registry) -> list[bool]:
 
 
 async def test_the_first_wake_lasts_until_something_is_set_up(setups: list[bool]) -> None:
-    url = await born("founder", message="wait")
+    url = await spawn("founder", message="wait")
     await handle_all()
     for word in ("go", "again"):
         await tell(url, word)
@@ -341,7 +341,7 @@ async def test_the_first_wake_lasts_until_something_is_set_up(setups: list[bool]
 
 async def test_a_first_wake_that_is_repeated_is_still_the_first(setups: list[bool]) -> None:
     """The manifest holds what this very wake had set up before the crash; that does not count."""
-    url = await born("founder", message="die")
+    url = await spawn("founder", message="die")
     with pytest.raises(Killed):
         await handle_next()
     assert len(await rows(url, "manifest")) == 1

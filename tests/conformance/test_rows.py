@@ -32,16 +32,16 @@ def test_an_insert_makes_a_row(way: Any) -> None:
 
 
 @WAYS
-def test_an_update_replaces_the_value_and_keeps_the_birth(way: Any) -> None:
+def test_an_update_replaces_the_value_and_keeps_its_creation(way: Any) -> None:
     stream = make_stream()
-    (born,) = way(stream, note("a", n=1, gone=True), provenance=Provenance("user:ada", "1"))
+    (inserted,) = way(stream, note("a", n=1, gone=True), provenance=Provenance("user:ada", "1"))
 
     (event,) = way(stream, note("a", "update", n=2), provenance=Provenance("user:ben", "2", "2.0", "c"))
 
     row = row_of(stream)
     assert row.value == event.value == {"n": 2}
     assert (row.created, row.version) == (1, 2)
-    assert (row.created_at, row.updated_at) == (born.timestamp, event.timestamp)
+    assert (row.created_at, row.updated_at) == (inserted.timestamp, event.timestamp)
     assert row.provenance == Provenance("user:ben", "2", "2.0", "c")
 
 
@@ -89,7 +89,7 @@ def test_a_delete_removes_the_row_and_the_log_says_what_it_was(way: Any) -> None
 
 
 @WAYS
-def test_a_row_can_be_born_again(way: Any) -> None:
+def test_a_row_can_be_inserted_again(way: Any) -> None:
     stream = make_stream()
 
     way(stream, note("a", n=1), note("a", "delete", value=None), note("a", n=2))

@@ -60,7 +60,7 @@ def test_a_part_of_the_log_is_what_it_would_be_if_all_were_read(
         for key, row in ((row.key, row) for row in api.rows(mixed.id, type))
         if types is None or type in types
     }
-    by_birth = sorted(rows.values(), key=lambda row: row.created)
+    by_created = sorted(rows.values(), key=lambda row: row.created)
 
     for place in (0, 1, 40, 150, 300, 10**6, 10**30):
         assert api.read(mixed.id, place, limit, types) == [e for e in log if e.offset > place][:limit]
@@ -69,13 +69,13 @@ def test_a_part_of_the_log_is_what_it_would_be_if_all_were_read(
             == [e for e in log if e.offset < place][::-1][:limit]
         )
         assert (
-            api.window(mixed.id, place, limit, types) == [r for r in by_birth if r.created < place][-limit:]
+            api.window(mixed.id, place, limit, types) == [r for r in by_created if r.created < place][-limit:]
         )
     assert api.read_newest(mixed.id, None, limit, types) == log[::-1][:limit]
-    assert api.window(mixed.id, None, limit, types) == by_birth[-limit:]
+    assert api.window(mixed.id, None, limit, types) == by_created[-limit:]
 
 
-def test_rows_come_in_order_of_birth_and_are_counted(mixed: StreamInfo) -> None:
+def test_rows_come_in_order_of_creation_and_are_counted(mixed: StreamInfo) -> None:
     for type in TYPES:
         found = api.rows(mixed.id, type)
         assert [row.created for row in found] == sorted(row.created for row in found)
@@ -120,7 +120,7 @@ def large() -> StreamInfo:
     streams = [make_stream(), make_stream()]
     now = timezone.now()
     common = {"value": {"text": "x" * 50}, "writer": "user:ada"}
-    born = {"created_at": now, "updated_at": now}
+    times = {"created_at": now, "updated_at": now}
     places = [(n, "rare" if n <= 3 else TYPES[n % 4]) for n in range(1, MANY + 1)]
     for stream in streams:
         EventRecord.objects.bulk_create(
@@ -131,7 +131,7 @@ def large() -> StreamInfo:
             for n, type in places
         )  # fmt: skip
         RowRecord.objects.bulk_create(
-            RowRecord(stream_id=stream.id, type=type, key=f"k{n}", created=n, version=n, **born, **common)
+            RowRecord(stream_id=stream.id, type=type, key=f"k{n}", created=n, version=n, **times, **common)
             for n, type in places
         )
     with connection.cursor() as cursor:

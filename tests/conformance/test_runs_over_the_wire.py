@@ -16,21 +16,16 @@ from entities.agent.prompt import LEFT_OUT
 from entities.agent.providers import close_providers
 from entities.api import signal, tool
 from entities.models import Wake
-from entities.types.registry import Registry
-from shared_state.api import in_thread
-from shared_state.models import EventRecord
-from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized
-from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     anthropic,
-    born,
     configured,
     counts,
     entity,
     events,
     handle_next,
     quiet,
+    spawn,
     tell,
     texts,
     until,
@@ -38,6 +33,11 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from shared_state.api import in_thread
+from shared_state.models import EventRecord
+from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized
+from tests.support.anthropic_server import KEY, AnthropicServer
 
 MODEL = "claude-sonnet-5-5"
 
@@ -64,7 +64,7 @@ async def api(types: Registry) -> AsyncIterator[AnthropicServer]:
 
 async def speak() -> str:
     """Let a speaker handle one message to the end, retries included. Returns its address."""
-    url = await born("speaker", message="Hello?")
+    url = await spawn("speaker", message="Hello?")
     async with working() as worker:
         await quiet(worker)
     return url
@@ -174,7 +174,7 @@ async def test_what_does_not_pass_is_parked_with_the_reason(api: AnthropicServer
 
 async def test_the_wait_that_the_server_asks_for_is_kept(api: AnthropicServer) -> None:
     api.add(rate_limited("120"))
-    url = await born("speaker", message="Hello?")
+    url = await spawn("speaker", message="Hello?")
     await handle_next()
 
     (wake,) = await wakes(url)
@@ -256,7 +256,7 @@ async def test_a_pause_is_gone_on_from(api: AnthropicServer) -> None:
 
 async def test_a_stop_leaves_the_network_at_once(api: AnthropicServer) -> None:
     api.add(Reply([Text("word " * 2_000)], piece=5, pause=0.01))
-    url = await born("speaker", message="Hello?")
+    url = await spawn("speaker", message="Hello?")
     async with working() as worker:
         await until(lambda: EventRecord.objects.filter(type="text_delta").exists(), "the first words")
         started = time.monotonic()

@@ -11,10 +11,8 @@ from entities import api
 from entities.agent.model import ModelRefused, ModelUnavailable
 from entities.api import RunFinished, registry, tool
 from entities.models import Wake
-from entities.types.registry import Registry
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
-    born,
     claim,
     configured,
     entity,
@@ -25,12 +23,14 @@ from tests.support.runtime import (
     quiet,
     recover,
     rows,
+    spawn,
     tell,
     texts,
     values,
     wakes,
     working,
 )
+from entities.types.registry import Registry
 
 
 class Fragile:
@@ -51,7 +51,7 @@ class Fragile:
 
 async def test_a_failing_handler_is_tried_again_until_it_succeeds(types: Registry) -> None:
     fragile = Fragile(types, failures=2)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     async with working() as worker:
         await quiet(worker)
 
@@ -63,7 +63,7 @@ async def test_a_failing_handler_is_tried_again_until_it_succeeds(types: Registr
 
 async def test_the_pause_before_the_next_attempt_grows_fourfold(types: Registry) -> None:
     Fragile(types)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     pauses = []
     with configured(RETRY_SECONDS=100):
         for _ in range(3):
@@ -77,7 +77,7 @@ async def test_the_pause_before_the_next_attempt_grows_fourfold(types: Registry)
 
 async def test_a_handler_that_keeps_failing_is_parked(types: Registry) -> None:
     fragile = Fragile(types)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     async with working() as worker:
         await quiet(worker)
 
@@ -91,7 +91,7 @@ async def test_a_handler_that_keeps_failing_is_parked(types: Registry) -> None:
 
 async def test_a_parked_wake_is_retried_by_hand_with_all_its_attempts(types: Registry) -> None:
     fragile = Fragile(types, failures=5)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     async with working() as worker:
         await quiet(worker)
         (parked,) = await wakes(url)
@@ -106,7 +106,7 @@ async def test_a_parked_wake_is_retried_by_hand_with_all_its_attempts(types: Reg
 
 async def test_only_a_parked_wake_can_be_retried(types: Registry) -> None:
     Fragile(types, failures=0)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     await handle_all()
     (done,) = await wakes(url)
 
@@ -115,7 +115,7 @@ async def test_only_a_parked_wake_can_be_retried(types: Registry) -> None:
 
 async def test_a_parked_entity_still_takes_messages_and_recovers(types: Registry) -> None:
     Fragile(types, failures=4)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     async with working() as worker:
         await quiet(worker)
         await tell(url, "are you well?")
@@ -134,7 +134,7 @@ async def test_a_wake_that_waits_for_its_next_attempt_is_not_overtaken(types: Re
         if order == ["first"]:
             raise ValueError("not yet")
 
-    url = await born("picky", message="first")
+    url = await spawn("picky", message="first")
     with configured(RETRY_SECONDS=2.0):
         await handle_all()
         await tell(url, "second")
@@ -164,7 +164,7 @@ async def test_a_parent_hears_of_a_child_that_failed_before_its_run(
     types: Registry, mother: list[dict[str, Any]]
 ) -> None:
     Fragile(types)
-    await born("mother", message="fragile")
+    await spawn("mother", message="fragile")
     async with working() as worker:
         await quiet(worker)
 
@@ -183,7 +183,7 @@ async def test_a_run_that_was_open_when_its_wake_was_parked_is_failed_and_report
     async def thinker(ctx: Any, wake: Any) -> None:
         await ctx.use_agent("You think.", test_responses=[ModelUnavailable("529: overloaded")]).run()
 
-    await born("mother", message="thinker")
+    await spawn("mother", message="thinker")
     async with working() as worker:
         await quiet(worker)
 
@@ -211,7 +211,7 @@ async def test_a_retried_run_goes_on_where_it_was_given_up(types: Registry) -> N
         agent = ctx.use_agent("You ring.", tools=[ring], test_responses=[[("ring", {})], last])
         await agent.run()
 
-    url = await born("thinker", message="go")
+    url = await spawn("thinker", message="go")
     async with working() as worker:
         await quiet(worker)
         broken[0] = False
@@ -233,7 +233,7 @@ async def test_a_refused_request_is_not_tried_again(types: Registry) -> None:
         calls.append(1)
         await ctx.use_agent("You think.", test_responses=[ModelRefused("401: the key is wrong")]).run()
 
-    url = await born("thinker", message="go")
+    url = await spawn("thinker", message="go")
     async with working() as worker:
         await quiet(worker)
 
@@ -263,7 +263,7 @@ async def test_a_run_that_failed_fails_again_when_its_wake_is_repeated(types: Re
         if len(outcomes) == 1:
             raise Killed
 
-    url = await born("thinker", message="go")
+    url = await spawn("thinker", message="go")
     with pytest.raises(Killed):
         await handle_all()
     await expire(url)
@@ -276,7 +276,7 @@ async def test_a_run_that_failed_fails_again_when_its_wake_is_repeated(types: Re
 
 async def test_a_wake_that_takes_its_workers_down_is_parked_in_the_end(types: Registry) -> None:
     Fragile(types, failures=0)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     with configured(MAX_DEATHS=3):
         for _ in range(3):
             assert len(await claim("dies")) == 1
@@ -295,7 +295,7 @@ async def test_a_wake_that_takes_its_workers_down_is_parked_in_the_end(types: Re
 
 async def test_an_entity_of_a_type_that_is_gone_is_parked_and_says_why(types: Registry) -> None:
     Fragile(types)
-    url = await born("fragile", message="go")
+    url = await spawn("fragile", message="go")
     del registry._types["fragile"]
     async with working() as worker:
         await quiet(worker)
@@ -312,8 +312,8 @@ async def test_one_failing_entity_does_not_hold_up_the_others(types: Registry) -
     async def note(ctx: Any, wake: Any) -> None:
         await ctx.reply_text(wake.payload)
 
-    await born("fragile", message="go")
-    url = await born("note", message="hello")
+    await spawn("fragile", message="go")
+    url = await spawn("note", message="hello")
     async with working() as worker:
         await quiet(worker)
 
@@ -344,10 +344,10 @@ async def report_at_length(types: Registry) -> tuple[str, list[str], str]:
     async def other(ctx: Any, wake: Any) -> None:
         await ctx.reply_text("I am here.")
 
-    parent = await born("boss", message="go")
+    parent = await spawn("boss", message="go")
     async with working() as worker:
         await quiet(worker)
-        url = await born("other", message="are you?")
+        url = await spawn("other", message="are you?")
         await quiet(worker)
     return parent, heard, url
 
@@ -377,7 +377,7 @@ async def test_a_handler_that_fails_at_length_is_parked_all_the_same(types: Regi
     async def verbose(ctx: Any, wake: Any) -> None:
         raise ValueError("x" * 400_000)
 
-    url = await born("verbose", message="go")
+    url = await spawn("verbose", message="go")
     with configured(MAX_ATTEMPTS=1):
         await handle_all()
 

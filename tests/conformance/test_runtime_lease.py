@@ -13,13 +13,8 @@ from django.utils import timezone
 from entities import api
 from entities.lifecycle import inbox
 from entities.models import Entity, Wake
-from entities.types.registry import Registry
-from entities.wakes import wake
-from entities.worker import runtime
-from shared_state.api import Provenance, StaleEpoch, submit
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
-    born,
     claim,
     claim_one,
     configured,
@@ -29,6 +24,7 @@ from tests.support.runtime import (
     look,
     quiet,
     recover,
+    spawn,
     tell,
     texts,
     until,
@@ -36,6 +32,10 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.wakes import wake
+from entities.worker import runtime
+from shared_state.api import Provenance, StaleEpoch, submit
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def noted(types: Registry) -> list[str]:
 
 
 async def test_an_entity_is_claimed_once(noted: list[str]) -> None:
-    await born("note", message="hello")
+    await spawn("note", message="hello")
 
     both = await asyncio.gather(claim("one"), claim("two"))
 
@@ -60,7 +60,7 @@ async def test_an_entity_is_claimed_once(noted: list[str]) -> None:
 
 
 async def test_no_other_wake_of_a_running_entity_is_claimed(noted: list[str]) -> None:
-    url = await born("note", message="first")
+    url = await spawn("note", message="first")
     await claim("one")
     await tell(url, "second")
 
@@ -70,7 +70,7 @@ async def test_no_other_wake_of_a_running_entity_is_claimed(noted: list[str]) ->
 async def test_the_status_is_running_while_the_lease_is_held_and_not_a_moment_longer(
     noted: list[str],
 ) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     execution = await claim_one()
     assert (await entity(url)).status == "running"
 
@@ -80,7 +80,7 @@ async def test_the_status_is_running_while_the_lease_is_held_and_not_a_moment_lo
 
 async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(noted: list[str]) -> None:
     """The sender looked the agent up before a worker claimed it, and delivers after."""
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     before = await entity(url)
     await claim_one()
 
@@ -94,7 +94,7 @@ async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(n
 
 
 async def test_a_crash_leaves_nobody_running(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     await claim("dies")
     await expire(url)
 
@@ -102,7 +102,7 @@ async def test_a_crash_leaves_nobody_running(noted: list[str]) -> None:
 
 
 async def test_a_wake_runs_again_when_its_lease_has_ended(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     await claim("dies")
     await expire(url)
     assert await claim("too early") == []
@@ -115,7 +115,7 @@ async def test_a_wake_runs_again_when_its_lease_has_ended(noted: list[str]) -> N
 
 
 async def test_a_worker_that_lost_its_lease_is_refused(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     stale = await claim_one("frozen")
     await expire(url)
     await recover()
@@ -130,7 +130,7 @@ async def test_a_worker_that_lost_its_lease_is_refused(noted: list[str]) -> None
 
 
 async def test_a_stale_worker_can_neither_write_nor_settle_nor_hand_back(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     stale = await claim_one("frozen")
     await expire(url)
     await recover()
@@ -148,7 +148,7 @@ async def test_a_stale_worker_can_neither_write_nor_settle_nor_hand_back(noted: 
 
 
 async def test_a_dead_workers_lease_need_not_be_waited_for(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     await claim("dead")
 
     assert await recover(dead_owners=["somebody else"]) == 0
@@ -158,7 +158,7 @@ async def test_a_dead_workers_lease_need_not_be_waited_for(noted: list[str]) -> 
 
 
 async def test_a_lease_that_is_renewed_lives_on(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     (claimed,) = await claim("alive")
     before = (await entity(url)).lease_expires_at
     assert before is not None
@@ -174,7 +174,7 @@ async def test_a_lease_that_is_renewed_lives_on(noted: list[str]) -> None:
 
 
 async def test_a_lease_that_ended_cannot_be_renewed(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     (claimed,) = await claim("slow")
     await expire(url)
 
@@ -194,7 +194,7 @@ async def test_a_running_worker_renews_its_leases(types: Registry) -> None:
         await leave.wait()
 
     with configured(LEASE_SECONDS=0.3):
-        url = await born("patient", message="wait")
+        url = await spawn("patient", message="wait")
         async with working() as worker:
             await entered.wait()
             first = (await entity(url)).lease_expires_at
@@ -222,7 +222,7 @@ async def test_a_run_whose_lease_was_lost_is_stopped(types: Registry) -> None:
             raise
 
     with configured(LEASE_SECONDS=0.3):
-        url = await born("patient", message="wait")
+        url = await spawn("patient", message="wait")
         async with working():
             await entered.wait()
             stolen = {"lease_owner": "thief", "lease_expires_at": timezone.now() + timedelta(hours=1)}
@@ -232,7 +232,7 @@ async def test_a_run_whose_lease_was_lost_is_stopped(types: Registry) -> None:
 
 
 async def test_a_worker_takes_over_from_one_whose_lease_ended(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     await claim("dies")
     async with working() as worker:
         await expire(url)
@@ -249,9 +249,9 @@ async def test_a_busy_worker_takes_over_too(types: Registry, noted: list[str]) -
     async def patient(ctx: Any, wake: Any) -> None:
         await leave.wait()
 
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     await claim("dies")
-    busy = await born("patient", message="wait")
+    busy = await spawn("patient", message="wait")
     async with working():
         await until(lambda: Entity.objects.filter(url=busy, lease_expires_at__isnull=False).exists(), "busy")
         await expire(url)
@@ -262,7 +262,7 @@ async def test_a_busy_worker_takes_over_too(types: Registry, noted: list[str]) -
 
 
 async def test_a_released_lease_is_free_at_once_and_its_holder_is_refused(noted: list[str]) -> None:
-    url = await born("note", message="hello")
+    url = await spawn("note", message="hello")
     holder = await claim_one("holder")
 
     assert await look(api.release_lease, ADA, await entity(url)) is True
@@ -286,7 +286,7 @@ async def test_a_lease_released_under_a_running_worker_is_claimed_by_it_again(ty
         await leave.wait()
         await ctx.reply_text(f"epoch {ctx.session.fence.epoch}")
 
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     async with working() as worker:
         await entered[0].wait()
         await look(api.release_lease, ADA, await entity(url))
@@ -299,7 +299,7 @@ async def test_a_lease_released_under_a_running_worker_is_claimed_by_it_again(ty
 
 
 async def test_the_epoch_grows_with_every_lease(noted: list[str]) -> None:
-    url = await born("note", message="one")
+    url = await spawn("note", message="one")
     await handle_all()
     await tell(url, "two")
     await handle_all()

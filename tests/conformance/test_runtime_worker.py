@@ -12,14 +12,7 @@ from django.utils import timezone
 
 from entities.conf import conf
 from entities.models import Entity, Timer, Wake
-from entities.types.registry import Registry
-from entities.worker import worker as worker_module
-from entities.worker.worker import Worker, claim_due
-from shared_state.api import Provenance, submit
-from shared_state.models import Stream
-from shared_state.notify import bus
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     claim,
     configured,
     entity,
@@ -27,11 +20,18 @@ from tests.support.runtime import (
     look,
     quiet,
     said_to,
+    spawn,
     texts,
     until,
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import worker as worker_module
+from entities.worker.worker import Worker, claim_due
+from shared_state.api import Provenance, submit
+from shared_state.models import Stream
+from shared_state.notify import bus
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_nudge_is_enough() -> None:
     with configured(POLL_SECONDS=60):
         async with working() as worker:
             await worker.idle.wait()
-            url = await born("note", message="hello")
+            url = await spawn("note", message="hello")
             await until(lambda: Wake.objects.filter(state="done").exists(), "the wake", 5)
 
     assert await texts(url) == ["hello"]
@@ -79,7 +79,7 @@ async def test_a_lost_nudge_is_made_good_by_the_poll() -> None:
         async with working() as worker:
             await worker.idle.wait()
             bus.unlisten(worker._hear)
-            await born("note", message="hello")
+            await spawn("note", message="hello")
             await until(lambda: Wake.objects.filter(state="done").exists(), "the poll", 5)
             bus.listen(worker._hear)
 
@@ -87,7 +87,7 @@ async def test_a_lost_nudge_is_made_good_by_the_poll() -> None:
 async def test_many_entities_run_at_once_but_no_more_than_allowed(types: Registry) -> None:
     patient = Patient(types)
     for _ in range(5):
-        await born("patient", message="wait")
+        await spawn("patient", message="wait")
     async with working(concurrency=3) as worker:
         for _ in range(3):
             await patient.entered.acquire()
@@ -101,7 +101,7 @@ async def test_many_entities_run_at_once_but_no_more_than_allowed(types: Registr
 
 @pytest.mark.usefixtures("note")
 async def test_two_workers_share_the_work_and_nothing_is_done_twice() -> None:
-    urls = [await born("note", message=f"message {number}") for number in range(30)]
+    urls = [await spawn("note", message=f"message {number}") for number in range(30)]
     async with working(concurrency=2), working(concurrency=2):
         await quiet()
 
@@ -113,7 +113,7 @@ async def test_two_workers_share_the_work_and_nothing_is_done_twice() -> None:
 async def test_a_paused_entitys_wakes_wait(types: Registry) -> None:
     patient = Patient(types)
     patient.leave.set()
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     await look(Entity.objects.filter(url=url).update, state=Entity.State.PAUSED)
 
     assert await claim() == []
@@ -124,7 +124,7 @@ async def test_a_paused_entitys_wakes_wait(types: Registry) -> None:
 async def test_waiting_for_what_cannot_be_claimed_does_not_spin(types: Registry) -> None:
     """A wake that is due, but not to be claimed, must not keep the worker looking again and again."""
     Patient(types)
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     await look(Entity.objects.filter(url=url).update, state=Entity.State.PAUSED)
 
     assert await submit(lambda unit: claim_due(unit, "w", 1), provenance=Provenance("system:w")) == ([], None)
@@ -142,8 +142,8 @@ async def test_a_message_for_later_arrives_later(types: Registry) -> None:
         await ctx.send("/patient/p", "in an hour", after=timedelta(hours=1))
         await ctx.send("/patient/p", "now")
 
-    await born("patient", "p")
-    await born("sender", message="go")
+    await spawn("patient", "p")
+    await spawn("sender", message="go")
     async with working() as worker:
         await until(lambda: Wake.objects.filter(entity__url="/patient/p", state="done").exists())
         assert await said_to("/patient/p") == ["now"]
@@ -163,7 +163,7 @@ async def test_a_timer_fires_by_itself(types: Registry) -> None:
         else:
             await ctx.reply_text(f"{wake.payload} from {wake.source}")
 
-    url = await born("snoozer", message="go")
+    url = await spawn("snoozer", message="go")
     with configured(POLL_SECONDS=60):
         async with working() as worker:
             await quiet(worker)
@@ -188,8 +188,8 @@ async def test_a_timer_for_one_that_takes_nothing_is_dropped_and_holds_nobody_up
     async def sender(ctx: Any, wake: Any) -> None:
         await ctx.send("/patient/p", "too late", after=timedelta(hours=1))
 
-    await born("patient", "p")
-    await born("sender", message="go")
+    await spawn("patient", "p")
+    await spawn("sender", message="go")
     await handle_all()
     await look(end)
     await look(Timer.objects.update, due_at=timezone.now())
@@ -198,7 +198,7 @@ async def test_a_timer_for_one_that_takes_nothing_is_dropped_and_holds_nobody_up
     async def other(ctx: Any, wake: Any) -> None:
         await ctx.reply_text("I am here.")
 
-    url = await born("other", message="are you?")
+    url = await spawn("other", message="are you?")
     async with working():
         await quiet()
 
@@ -211,7 +211,7 @@ async def test_a_timer_for_one_that_takes_nothing_is_dropped_and_holds_nobody_up
 
 async def test_a_stop_lets_handlers_finish(types: Registry) -> None:
     patient = Patient(types)
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     async with working() as worker:
         await patient.entered.acquire()
         stopping = asyncio.create_task(worker.stop(10))
@@ -224,7 +224,7 @@ async def test_a_stop_lets_handlers_finish(types: Registry) -> None:
 
 async def test_a_stop_hands_back_what_does_not_finish_and_the_attempt_does_not_count(types: Registry) -> None:
     patient = Patient(types)
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     async with working(grace=0) as worker:
         await patient.entered.acquire()
         await worker.stop(0)
@@ -243,7 +243,7 @@ async def test_a_stop_at_any_moment_of_a_claim_leaves_no_lease_behind(types: Reg
     """What a claim takes while the worker is told to stop is run or given back, not forgotten."""
     patient = Patient(types)
     for delay in range(12):
-        await born("patient", message="wait")
+        await spawn("patient", message="wait")
         worker = Worker()
         await worker.start()
         for _ in range(delay):
@@ -258,7 +258,7 @@ async def test_a_stopped_worker_claims_nothing_more(types: Registry) -> None:
     patient = Patient(types)
     async with working() as worker:
         await worker.stop()
-        url = await born("patient", message="wait")
+        url = await spawn("patient", message="wait")
 
     assert patient.calls == 0
     assert [wake.state for wake in await wakes(url)] == [Wake.State.PENDING]
@@ -285,7 +285,7 @@ async def test_a_handler_that_will_not_be_cancelled_does_not_keep_the_worker(
             except asyncio.CancelledError:
                 continue
 
-    await born("stubborn", message="go")
+    await spawn("stubborn", message="go")
     async with working() as worker:
         await entered.wait()
         async with asyncio.timeout(5):
@@ -307,7 +307,7 @@ async def test_a_running_worker_holds_its_lock(types: Registry) -> None:
 async def test_a_dead_workers_entities_are_taken_over_at_once(types: Registry) -> None:
     """Its lock file is there and free: nobody waits for the lease to end."""
     Patient(types).leave.set()
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     await claim("dead:1:x")
     lock = conf.worker_lock_dir / "dead:1:x.lock"
     lock.touch()
@@ -320,7 +320,7 @@ async def test_a_dead_workers_entities_are_taken_over_at_once(types: Registry) -
 
 async def test_a_death_is_noticed_while_the_worker_runs(types: Registry) -> None:
     Patient(types).leave.set()
-    url = await born("patient", message="wait")
+    url = await spawn("patient", message="wait")
     await claim("dead:2:x")
     async with working() as worker:
         await worker.idle.wait()

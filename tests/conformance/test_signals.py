@@ -11,14 +11,9 @@ import pytest
 from entities import api
 from entities.api import EntityNotFound, InvalidInput, RunFinished, tool
 from entities.models import Entity, Wake
-from entities.types.registry import Registry
-from entities.worker import runtime
-from shared_state.api import get_stream, read
-from shared_state.notify import bus
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     CLEO,
-    born,
     claim_one,
     configured,
     entity,
@@ -26,6 +21,7 @@ from tests.support.runtime import (
     handle_all,
     offline,
     quiet,
+    spawn,
     tell,
     texts,
     until,
@@ -33,6 +29,10 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import runtime
+from shared_state.api import get_stream, read
+from shared_state.notify import bus
 
 STORY = "Please tell me a long story about the sea."
 
@@ -60,7 +60,7 @@ async def until_it_talks(url: str) -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_a_running_model_call_is_aborted_within_a_second() -> None:
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         began = time.monotonic()
@@ -77,7 +77,7 @@ async def test_a_running_model_call_is_aborted_within_a_second() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_what_was_said_stays_and_nothing_is_left_open() -> None:
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         await api.signal(ADA, url, "SIGINT")
@@ -96,7 +96,7 @@ async def test_what_was_said_stays_and_nothing_is_left_open() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_the_signal_is_in_the_log_with_its_sender_and_outcome() -> None:
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         await api.signal(ADA, url, "SIGINT", reason="enough")
@@ -113,7 +113,7 @@ async def test_the_signal_is_in_the_log_with_its_sender_and_outcome() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_the_next_message_is_answered() -> None:
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         await api.signal(ADA, url, "SIGINT")
@@ -127,7 +127,7 @@ async def test_the_next_message_is_answered() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_a_lost_nudge_delays_a_signal_by_less_than_a_second() -> None:
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         bus.unlisten(worker._hear)
@@ -144,7 +144,7 @@ async def test_a_lost_nudge_delays_a_signal_by_less_than_a_second() -> None:
 @pytest.mark.usefixtures("talker")
 async def test_many_signals_are_one_stop() -> None:
     """A second one must not interrupt the writing down of the first."""
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working() as worker:
         await until_it_talks(url)
         await asyncio.gather(*(api.signal(ADA, url, "SIGINT") for _ in range(5)))
@@ -157,7 +157,7 @@ async def test_many_signals_are_one_stop() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_a_signal_to_one_that_does_not_run_changes_nothing() -> None:
-    url = await born("talker")
+    url = await spawn("talker")
 
     assert await api.signal(ADA, url, "SIGINT") == "nothing was running"
     with configured(PROVIDERS=offline(0)):
@@ -169,7 +169,7 @@ async def test_a_signal_to_one_that_does_not_run_changes_nothing() -> None:
 @pytest.mark.usefixtures("talker")
 async def test_a_signal_before_the_run_began_stops_it_too() -> None:
     """The wake is claimed; its handler has not been called yet."""
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     execution = await claim_one()
     await api.signal(ADA, url, "SIGINT")
     assert execution.interrupt() is False
@@ -183,7 +183,7 @@ async def test_a_signal_before_the_run_began_stops_it_too() -> None:
 @pytest.mark.usefixtures("talker")
 async def test_a_stop_of_the_worker_is_no_signal() -> None:
     """The run that it cuts off goes on elsewhere."""
-    url = await born("talker", message=STORY)
+    url = await spawn("talker", message=STORY)
     async with working(grace=0):
         await until_it_talks(url)
     assert [run["status"] for run in await values(url, "run")] == ["started"]
@@ -212,7 +212,7 @@ async def test_a_running_tool_is_aborted_too(types: Registry) -> None:
     async def digger(ctx: Any, wake: Any) -> None:
         await ctx.use_agent("You dig.", tools=[dig], test_responses=[[("dig", {})], "Done."]).run()
 
-    url = await born("digger", message="go")
+    url = await spawn("digger", message="go")
     async with working() as worker:
         await entered.wait()
         await api.signal(ADA, url, "SIGINT")
@@ -236,7 +236,7 @@ async def test_a_handler_sees_the_signal(types: Registry) -> None:
         finally:
             seen.append(ctx.signal.is_set())
 
-    url = await born("sleeper", message="go")
+    url = await spawn("sleeper", message="go")
     async with working() as worker:
         await entered.wait()
         await api.signal(ADA, url, "SIGINT")
@@ -256,7 +256,7 @@ async def test_a_parent_hears_of_a_child_that_was_stopped(types: Registry) -> No
         else:
             reports.append(wake.payload["finished_child"])
 
-    await born("parent", message="go")
+    await spawn("parent", message="go")
     async with working() as worker:
         await until(lambda: Entity.objects.filter(url="/talker/t").exists(), "the child")
         await until_it_talks("/talker/t")
@@ -268,7 +268,7 @@ async def test_a_parent_hears_of_a_child_that_was_stopped(types: Registry) -> No
 
 @pytest.mark.usefixtures("talker")
 async def test_a_signal_that_is_not_delivered_yet_is_refused() -> None:
-    url = await born("talker")
+    url = await spawn("talker")
 
     with pytest.raises(InvalidInput, match="'SIGWINCH' is not a signal"):
         await api.signal(ADA, url, "SIGWINCH")
@@ -276,7 +276,7 @@ async def test_a_signal_that_is_not_delivered_yet_is_refused() -> None:
 
 @pytest.mark.usefixtures("talker")
 async def test_a_stranger_cannot_signal() -> None:
-    url = await born("talker")
+    url = await spawn("talker")
 
     with pytest.raises(EntityNotFound):
         await api.signal(CLEO, url, "SIGINT")

@@ -12,12 +12,9 @@ from pydantic import BaseModel, Field, model_validator
 from entities import api
 from entities.api import EntityExists, EntityNotFound, InvalidInput, NewEntity, RunFinished, UnknownType
 from entities.models import Entity, Subscription
-from entities.types.registry import Registry
-from shared_state.api import get_stream
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
     CLEO,
-    born,
     entity,
     events,
     expire,
@@ -27,9 +24,12 @@ from tests.support.runtime import (
     recover,
     rows,
     said_to,
+    spawn,
     tell,
     values,
 )
+from entities.types.registry import Registry
+from shared_state.api import get_stream
 
 
 class Killed(BaseException):
@@ -53,7 +53,7 @@ def child(types: Registry) -> None:
 
 
 async def test_the_first_event_says_what_was_made_by_whom() -> None:
-    await born("child", "tim", args={"name": "Tim"}, message="hello")
+    await spawn("child", "tim", args={"name": "Tim"}, message="hello")
 
     first, second = (await events("/child/tim"))[:2]
     assert (first.offset, first.type) == (1, "entity_created")
@@ -64,9 +64,9 @@ async def test_the_first_event_says_what_was_made_by_whom() -> None:
 
 async def test_arguments_are_checked_and_nothing_is_made_if_they_are_wrong() -> None:
     with pytest.raises(InvalidInput, match=r"arguments of child, name: 'T' is too short"):
-        await born("child", "tim", args={"name": "T"})
+        await spawn("child", "tim", args={"name": "T"})
     with pytest.raises(InvalidInput, match="'name' is a required property"):
-        await born("child", "tim")
+        await spawn("child", "tim")
 
     assert not await look(Entity.objects.exists)
 
@@ -91,10 +91,10 @@ async def test_a_models_own_rules_are_kept_as_well(types: Registry) -> None:
     good, odd = {"begins": "2026-11-21", "ends": "2026-11-22"}, {"begins": "today", "ends": "2026-11-22"}
     wrong = {"begins": "2026-11-22", "ends": "2026-11-21"}
     with pytest.raises(InvalidInput, match=r"^arguments of meeting: it ends before it begins$"):
-        await born("meeting", "one", args=wrong)
+        await spawn("meeting", "one", args=wrong)
     with pytest.raises(InvalidInput, match=r"^arguments of meeting, begins: Input should be a valid date"):
-        await born("meeting", "one", args=odd)
-    url = await born("meeting", "one", args=good)
+        await spawn("meeting", "one", args=odd)
+    url = await spawn("meeting", "one", args=good)
     assert (await entity(url)).args == good
 
     with pytest.raises(InvalidInput, match=r"^message move: it ends before it begins$"):
@@ -108,7 +108,7 @@ async def test_a_message_is_checked_by_its_kind(types: Registry) -> None:
     async def tracker(ctx: Any, wake: Any) -> None:
         pass
 
-    url = await born("tracker")
+    url = await spawn("tracker")
     with pytest.raises(InvalidInput, match=r"message add, name: 'T' is too short"):
         await tell(url, {"name": "T"}, message_type="add")
     await tell(url, {"name": "Tim"}, message_type="add")
@@ -120,7 +120,7 @@ async def test_a_message_is_checked_by_its_kind(types: Registry) -> None:
 
 async def test_an_unknown_type_is_refused_and_the_known_ones_named() -> None:
     with pytest.raises(UnknownType, match=r"no type 'chid'; there are .*assistant.*child"):
-        await born("chid", "tim")
+        await spawn("chid", "tim")
 
 
 @pytest.mark.parametrize("slug", ["", "-x", "a/b", "a b", "ä", "x" * 129, "../x"])
@@ -130,10 +130,10 @@ async def test_an_id_must_fit_into_an_address(slug: str) -> None:
 
 
 async def test_an_address_that_is_taken_is_refused() -> None:
-    await born("child", "tim", args={"name": "Tim"})
+    await spawn("child", "tim", args={"name": "Tim"})
 
     with pytest.raises(EntityExists, match="/child/tim already"):
-        await born("child", "tim", args={"name": "Tom"})
+        await spawn("child", "tim", args={"name": "Tom"})
 
 
 async def test_of_many_at_once_exactly_one_wins_and_nobody_gets_another_error() -> None:
@@ -155,12 +155,12 @@ async def test_different_ids_at_once_all_succeed() -> None:
 
 
 async def test_an_alias_makes_the_real_thing() -> None:
-    assert await born("horton", "h") == "/assistant/h"
+    assert await spawn("horton", "h") == "/assistant/h"
     assert (await entity("/assistant/h")).type == "assistant"
 
 
 async def test_an_entity_nobody_may_read_is_not_there_for_them() -> None:
-    await born("child", "tim", args={"name": "Tim"})
+    await spawn("child", "tim", args={"name": "Tim"})
 
     with pytest.raises(EntityNotFound):
         await tell_as_cleo("/child/tim")
@@ -193,7 +193,7 @@ def parent(types: Registry) -> list[BaseException]:
 
 
 async def test_a_child_belongs_to_its_parents_owner_and_family(parent: list[BaseException]) -> None:
-    url = await born("parent", message={"name": "Tim"})
+    url = await spawn("parent", message={"name": "Tim"})
     await handle_all()
 
     made = await entity("/child/tim")
@@ -207,7 +207,7 @@ async def test_a_child_belongs_to_its_parents_owner_and_family(parent: list[Base
 async def test_the_parent_keeps_its_child_in_its_manifest_and_status_list(
     parent: list[BaseException],
 ) -> None:
-    url = await born("parent", message={"name": "Tim"})
+    url = await spawn("parent", message={"name": "Tim"})
     await handle_all()
 
     (manifest,) = await values(url, "manifest")
@@ -217,7 +217,7 @@ async def test_the_parent_keeps_its_child_in_its_manifest_and_status_list(
 
 
 async def test_a_childs_arguments_are_checked_too(parent: list[BaseException]) -> None:
-    await born("parent", message={"name": "T"})
+    await spawn("parent", message={"name": "T"})
     await handle_all()
 
     assert [str(error) for error in parent] == ["arguments of child, name: 'T' is too short"]
@@ -225,15 +225,15 @@ async def test_a_childs_arguments_are_checked_too(parent: list[BaseException]) -
 
 
 async def test_an_existing_address_is_an_error_for_a_parent_too(parent: list[BaseException]) -> None:
-    await born("child", "tim", args={"name": "Tim"})
-    await born("parent", message={"name": "Tim"})
+    await spawn("child", "tim", args={"name": "Tim"})
+    await spawn("parent", message={"name": "Tim"})
     await handle_all()
 
     assert [type(error) for error in parent] == [EntityExists]
 
 
 async def test_a_second_wake_cannot_make_the_same_child_again(parent: list[BaseException]) -> None:
-    url = await born("parent", message={"name": "Tim"})
+    url = await spawn("parent", message={"name": "Tim"})
     await handle_all()
     await tell(url, {"name": "Tom"})
     await handle_all()
@@ -255,7 +255,7 @@ async def test_a_wake_that_is_repeated_finds_the_child_it_made(types: Registry) 
         if len(handles) == 1:
             raise Killed
 
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     with pytest.raises(Killed):
         await handle_next()
     await expire(url)
@@ -277,7 +277,7 @@ async def test_long_addresses_of_parent_and_child_are_fine(types: Registry) -> N
         await ctx.send(f"/child/{slug}", "again")
         await ctx.send(f"/child/{slug}", "and again")
 
-    await born("parent", slug, message="go")
+    await spawn("parent", slug, message="go")
     await handle_all()
 
     assert await said_to(f"/child/{slug}") == ["hello", "again", "and again"]
@@ -288,7 +288,7 @@ async def test_a_child_gets_title_and_tags(types: Registry) -> None:
     async def parent(ctx: Any, wake: Any) -> None:
         await ctx.spawn("child", "tim", {"name": "Tim"}, title="Little Tim", tags={"colour": "blue"})
 
-    await born("parent", message="go")
+    await spawn("parent", message="go")
     await handle_all()
 
     made = await entity("/child/tim")
@@ -310,7 +310,7 @@ async def test_an_entity_reaches_only_what_its_owner_may(types: Registry) -> Non
             except EntityNotFound as error:
                 refused.append(str(error))
 
-    await born("child", "tim", args={"name": "Tim"})
+    await spawn("child", "tim", args={"name": "Tim"})
     await api.spawn(CLEO, NewEntity("spy", "s", None, "go"))
     await handle_all()
 

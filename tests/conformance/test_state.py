@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from entities.api import Collection, VersionConflict
+from entities.testing.runtime import events, expire, handle_all, recover, rows, spawn, tell, values
 from entities.types.registry import Registry
 from shared_state.api import InvalidRow, RowExists, RowNotFound
 from tests.support.acting import Acting
-from tests.support.runtime import born, events, expire, handle_all, recover, rows, tell, values
 
 
 class Item(BaseModel):
@@ -181,7 +181,7 @@ async def test_a_repeated_wake_changes_nothing_twice(types: Registry) -> None:
         if len(calls) < 3:
             raise Killed
 
-    url = await born("list", message="go")
+    url = await spawn("list", message="go")
     for _ in range(2):
         with pytest.raises(Killed):
             await handle_all()
@@ -199,7 +199,7 @@ async def test_the_same_change_in_another_wake_is_another_change(types: Registry
     async def counter(ctx: Any, wake: Any) -> None:
         await ctx.state.n.upsert(key="k" * 250, value=wake.payload)
 
-    url = await born("counter", message="one")
+    url = await spawn("counter", message="one")
     await handle_all()
     await tell(url, "two")
     await handle_all()

@@ -16,9 +16,9 @@ from entities.api import (
     WakeEvent,
     db,
 )
+from entities.testing.runtime import handle_all, look, own_types, spawn
 from entities.types.registry import Registry
 from shared_state.models import RowRecord
-from tests.support.runtime import born, handle_all, look, own_types
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,7 +55,7 @@ async def within(use: Any) -> list[Any]:
             except (InvalidInput, InvalidRow) as error:
                 found.append(error)
 
-        await born("tracker", message="go")
+        await spawn("tracker", message="go")
         await handle_all()
     return found
 

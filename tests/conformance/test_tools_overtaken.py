@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 from entities.api import tool
+from entities.testing.runtime import rows
 from entities.types.registry import Registry
 from shared_state.api import NewEvent, Provenance, submit
 from tests.support.calling import Caller
-from tests.support.runtime import rows
 
 
 async def test_a_call_that_was_overtaken_is_made_again_if_that_is_safe(types: Registry) -> None:

@@ -10,21 +10,21 @@ import pytest
 
 from entities.agent.messages import Response, ToolCall, Usage
 from entities.api import Collection, SharedStateSchema, ToolError, ToolResult, db, tool
-from entities.toolbox.shared import shared_tools
-from entities.types.registry import Registry
-from tests.support.calling import Caller
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     events,
     expire,
     handle_next,
     recover,
     rows,
     said_to,
+    spawn,
     texts,
     values,
     wakes,
 )
+from entities.toolbox.shared import shared_tools
+from entities.types.registry import Registry
+from tests.support.calling import Caller
 
 SCHEMA = SharedStateSchema(notes=Collection())
 
@@ -226,7 +226,7 @@ async def test_when_the_lease_is_lost_no_call_goes_on(types: Registry) -> None:
         return [lose, wait]
 
     caller.tools = tools
-    await born("caller", message="go")
+    await spawn("caller", message="go")
     await handle_next()
 
     assert ends == ["cancelled"]

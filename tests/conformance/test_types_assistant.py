@@ -13,22 +13,22 @@ from entities.agent.providers import close_providers
 from entities.api import InvalidInput, SharedStateSchema
 from entities.models import Wake
 from entities.patterns.debate.board import SCHEMA
-from shared_state.api import NewEvent, Provenance, submit
-from tests.support.anthropic_replies import Reply
-from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import (
+from entities.testing.runtime import (
     anthropic,
-    born,
     configured,
     entity,
     handle_all,
     handle_next,
     look,
+    spawn,
     tell,
     texts,
     values,
     wakes,
 )
+from shared_state.api import NewEvent, Provenance, submit
+from tests.support.anthropic_replies import Reply
+from tests.support.anthropic_server import KEY, AnthropicServer
 
 TOOLS = {"now", "remember", "recall", "spawn_worker", "start_debate"}
 
@@ -69,7 +69,7 @@ async def test_it_remembers_several_notes_at_once_and_recalls_them_later(api: An
         calls(("recall", {})),
         said("Tea, and a cat."),
     )
-    url = await born("assistant", message="I like tea and have a cat.")
+    url = await spawn("assistant", message="I like tea and have a cat.")
     await handle_all()
     await tell(url, "What do you know of me?")
     await handle_all()
@@ -82,7 +82,7 @@ async def test_it_remembers_several_notes_at_once_and_recalls_them_later(api: An
 
 async def test_it_knows_the_time_and_is_offered_its_tools(api: AnthropicServer) -> None:
     api.add(calls(("now", {})), said("Now."))
-    await born("assistant", message="What time is it?")
+    await spawn("assistant", message="What time is it?")
     await handle_all()
 
     assert offered(api.bodies[0]) == TOOLS
@@ -102,7 +102,7 @@ async def test_it_titles_its_session_after_the_first_run(
     api: AnthropicServer, message: Any, title: str
 ) -> None:
     api.add(said("Gladly."), said("Again."))
-    url = await born("assistant", message=message)
+    url = await spawn("assistant", message=message)
     assert (await entity(url)).title == ""
     await handle_all()
     assert (await entity(url)).title == title
@@ -116,7 +116,7 @@ async def test_it_titles_its_session_after_the_first_run(
 
 async def test_it_gives_a_task_to_a_worker_and_is_told_what_it_found(api: AnthropicServer) -> None:
     api.add(calls(("spawn_worker", {"name": "scout", "task": "Find out."})), said("A worker is on it."))
-    url = await born("assistant", "ada-chat", message="Find something out.")
+    url = await spawn("assistant", "ada-chat", message="Find something out.")
     await handle_next()
 
     child = "/worker/ada-chat-scout"
@@ -133,7 +133,7 @@ async def test_it_gives_a_task_to_a_worker_and_is_told_what_it_found(api: Anthro
 
 async def test_it_starts_a_debate_and_speaks_up_only_when_it_is_over(api: AnthropicServer) -> None:
     api.add(calls(("start_debate", {"topic": "tea or coffee?"})), said("Watch it."))
-    url = await born("assistant", "ada-chat", message="Let them debate tea or coffee.")
+    url = await spawn("assistant", "ada-chat", message="Let them debate tea or coffee.")
     await handle_next()
     debate = "/debate/ada-chat-debate-1"
     assert (await entity(debate)).title == "Tea or coffee?"
@@ -162,7 +162,7 @@ async def test_it_starts_a_debate_and_speaks_up_only_when_it_is_over(api: Anthro
 )
 async def test_a_worker_without_prompt_or_anything_to_work_with_is_not_made(args: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="arguments of worker"):
-        await born("worker", args=args)
+        await spawn("worker", args=args)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ async def test_a_worker_gets_the_tools_that_were_picked_and_nothing_else(
     api.add(calls(("write_arguments", row)), said("Written."))
     shared = {"id": "board", "schema": SCHEMA.to_json()}
     args = {"system_prompt": "Argue.", "shared_db": shared, "shared_db_tool_mode": mode, "tools": ["now"]}
-    url = await born("worker", args={**args, "model": "claude-opus-5-5"}, message="Go.")
+    url = await spawn("worker", args={**args, "model": "claude-opus-5-5"}, message="Go.")
     await handle_all()
 
     first = api.bodies[0]
@@ -200,7 +200,7 @@ async def test_a_worker_whose_schema_disagrees_does_not_start(api: AnthropicServ
     other = SCHEMA.to_json()
     other["arguments"]["primary_key"] = "side"
     args = {"system_prompt": "Argue.", "shared_db": {"id": "board", "schema": other}}
-    url = await born("worker", args=args, message="Go.")
+    url = await spawn("worker", args=args, message="Go.")
     with configured(MAX_ATTEMPTS=1):
         await handle_all()
 

@@ -10,9 +10,19 @@ import pytest
 
 from entities.agent.messages import Text, ToolCall
 from entities.agent.providers import close_providers
+from entities.testing.runtime import (
+    anthropic,
+    configured,
+    entity,
+    events,
+    handle_all,
+    spawn,
+    tell,
+    texts,
+    values,
+)
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import anthropic, born, configured, entity, events, handle_all, tell, texts, values
 
 OPEN = ("start_debate", {"topic": "tea or coffee?", "rounds": 1})
 CHECK: tuple[str, dict[str, Any]] = ("check_debate", {})
@@ -64,7 +74,7 @@ async def cast() -> AsyncIterator[Cast]:
 
 async def hold() -> str:
     """Let it be held to its end. Returns its address."""
-    url = await born("debate", message="Debate: tea or coffee?")
+    url = await spawn("debate", message="Debate: tea or coffee?")
     await handle_all()
     return url
 

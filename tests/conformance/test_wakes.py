@@ -11,12 +11,8 @@ from entities import api
 from entities.api import InvalidInput, KeyTaken, RunFinished
 from entities.lifecycle import inbox
 from entities.models import Wake
-from entities.types.registry import Registry
-from entities.worker import runtime
-from shared_state.api import Provenance, events_appended, submit
-from tests.support.runtime import (
+from entities.testing.runtime import (
     ADA,
-    born,
     claim,
     entity,
     events,
@@ -24,6 +20,7 @@ from tests.support.runtime import (
     look,
     quiet,
     said_to,
+    spawn,
     tell,
     texts,
     until,
@@ -31,6 +28,9 @@ from tests.support.runtime import (
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.worker import runtime
+from shared_state.api import Provenance, events_appended, submit
 
 
 class Gate:
@@ -59,7 +59,7 @@ def echo(types: Registry) -> None:
 
 @pytest.mark.usefixtures("echo")
 async def test_a_message_and_its_wake_are_one_transaction() -> None:
-    url = await born("echo")
+    url = await spawn("echo")
     found = await entity(url)
 
     def deliver_and_fail(unit: Any) -> None:
@@ -77,7 +77,7 @@ async def test_a_message_and_its_wake_are_one_transaction() -> None:
 
 @pytest.mark.usefixtures("echo")
 async def test_no_wake_is_written_without_its_message() -> None:
-    url = await born("echo")
+    url = await spawn("echo")
 
     with pytest.raises(InvalidInput, match="empty"):
         await tell(url, "  ")
@@ -87,7 +87,7 @@ async def test_no_wake_is_written_without_its_message() -> None:
 
 @pytest.mark.usefixtures("echo")
 async def test_messages_that_wait_together_are_handled_together() -> None:
-    url = await born("echo")
+    url = await spawn("echo")
     for word in ("one", "two", "three"):
         await tell(url, word)
 
@@ -97,7 +97,7 @@ async def test_messages_that_wait_together_are_handled_together() -> None:
 
 @pytest.mark.usefixtures("echo")
 async def test_a_message_sent_again_with_its_key_changes_nothing() -> None:
-    url = await born("echo")
+    url = await spawn("echo")
     first = await tell(url, "hello", key="k1")
     await handle_all()
 
@@ -110,7 +110,7 @@ async def test_a_message_sent_again_with_its_key_changes_nothing() -> None:
 
 @pytest.mark.usefixtures("echo")
 async def test_a_key_that_somebody_else_used_does_not_swallow_a_message() -> None:
-    url = await born("echo")
+    url = await spawn("echo")
     await tell(url, "first", key="the-same-key")
     found = await entity(url)
 
@@ -124,7 +124,7 @@ async def test_a_key_that_somebody_else_used_does_not_swallow_a_message() -> Non
 
 async def test_messages_that_arrive_while_the_handler_runs_get_a_wake_of_their_own(types: Registry) -> None:
     gate = Gate(types)
-    url = await born("gated", message="first")
+    url = await spawn("gated", message="first")
     async with working() as worker:
         await gate.entered.wait()
         await tell(url, "second")
@@ -138,7 +138,7 @@ async def test_messages_that_arrive_while_the_handler_runs_get_a_wake_of_their_o
 
 async def test_a_message_is_processed_only_when_its_own_wake_is_settled(types: Registry) -> None:
     gate = Gate(types)
-    url = await born("gated", message="first")
+    url = await spawn("gated", message="first")
     async with working():
         await gate.entered.wait()
         await tell(url, "second")
@@ -152,7 +152,7 @@ async def test_a_message_is_processed_only_when_its_own_wake_is_settled(types: R
 
 async def test_a_message_accepted_while_no_worker_runs_is_handled_when_one_starts(types: Registry) -> None:
     Gate(types).open.set()
-    url = await born("gated")
+    url = await spawn("gated")
     await tell(url, "anybody there?")
 
     async with working() as worker:
@@ -185,7 +185,7 @@ def family(types: Registry) -> list[dict[str, Any]]:
 
 
 async def test_children_that_finish_together_are_one_report_each(family: list[dict[str, Any]]) -> None:
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     async with working() as worker:
         await quiet(worker)
 
@@ -200,7 +200,7 @@ async def test_children_that_finish_together_are_one_report_each(family: list[di
 async def test_children_that_finished_before_the_parent_looks_are_not_merged(
     family: list[dict[str, Any]],
 ) -> None:
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     await handle_all()
 
     assert len(family) == 3
@@ -208,7 +208,7 @@ async def test_children_that_finished_before_the_parent_looks_are_not_merged(
 
 
 async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict[str, Any]]) -> None:
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     await handle_all()
 
     first = family[0]
@@ -228,7 +228,7 @@ async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict
 
 
 async def test_the_same_child_finishing_twice_is_two_reports(family: list[dict[str, Any]]) -> None:
-    await born("parent", message="go")
+    await spawn("parent", message="go")
     await handle_all()
     await tell("/child/c2", "again")
     await handle_all()
@@ -241,7 +241,7 @@ async def test_the_same_child_finishing_twice_is_two_reports(family: list[dict[s
 async def test_a_finished_run_and_the_parents_wake_are_one_transaction(
     family: list[dict[str, Any]],
 ) -> None:
-    url = await born("parent", message="go")
+    url = await spawn("parent", message="go")
     (parent,) = await claim("one")
     await runtime.execute(runtime.prepare(parent))
 
@@ -268,7 +268,7 @@ async def test_a_wake_by_hand_runs_the_handler(types: Registry) -> None:
     async def bell(ctx: Any, wake: Any) -> None:
         seen.append(f"{wake.type} by {wake.source}")
 
-    url = await born("bell")
+    url = await spawn("bell")
     await look(api.wake_now, ADA, await entity(url))
     async with working():
         await until(lambda: seen, "the bell")

@@ -13,22 +13,22 @@ from django.utils import timezone
 
 from entities.api import Change, Collection, SharedStateSchema, db, entity
 from entities.models import Subscription, Wake
-from entities.types.registry import Registry
-from entities.wakes import wake as wake_module
-from shared_state.api import Provenance, collection, get_stream, submit
-from tests.support.runtime import (
-    born,
+from entities.testing.runtime import (
     claim,
     expire,
     handle_all,
     look,
     quiet,
     recover,
+    spawn,
     tell,
     until,
     wakes,
     working,
 )
+from entities.types.registry import Registry
+from entities.wakes import wake as wake_module
+from shared_state.api import Provenance, collection, get_stream, submit
 
 SCHEMA = SharedStateSchema(notes=Collection(), marks=Collection())
 
@@ -68,9 +68,9 @@ def watch(types: Registry) -> Watch:
             if writes_itself:
                 await shared.notes.upsert(key="own", text=f"written by wake {len(watcher.payloads)}")
 
-        await born("maker", message="make it")
+        await spawn("maker", message="make it")
         await handle_all()
-        watcher.url = await born("watcher", message="watch it")
+        watcher.url = await spawn("watcher", message="watch it")
         await handle_all()
         return watcher
 
@@ -237,7 +237,7 @@ async def test_a_withdrawn_subscription_wakes_no_more_not_even_by_its_timeout(ty
         else:
             await ctx.unobserve(db("board"))
 
-    url = await born("fickle", message="watch")
+    url = await spawn("fickle", message="watch")
     await handle_all()
     assert [wake.payload["timeout"] for wake in await wakes(url, state="pending")] == [True]
 
@@ -259,7 +259,7 @@ async def test_removing_one_subscription_touches_one(types: Registry) -> None:
         else:
             await ctx.unobserve(db("left"))
 
-    first = await born("observer", "first", message="watch")
+    first = await spawn("observer", "first", message="watch")
     await handle_all()
     await tell(first, "unwatch left")
     await handle_all()
@@ -283,9 +283,9 @@ async def test_an_entitys_state_can_be_observed_and_its_chatter_does_not_wake(ty
         if wake.type == "wake":
             seen.append([change["collection"] for change in wake.payload["changes"]])
 
-    await born("counter", "c", message="start")
+    await spawn("counter", "c", message="start")
     await handle_all()
-    await born("observer", message="watch")
+    await spawn("observer", message="watch")
     await handle_all()
 
     await tell("/counter/c", "just talk")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from entities.testing import runtime
 from entities.types.registry import Registry
-from tests.support import runtime
 
 
 @pytest.fixture

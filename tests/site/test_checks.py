@@ -8,8 +8,8 @@ from django.db import connection, connections
 from pytest_django import Settings
 
 from entities.conf import OFFLINE
+from entities.testing.runtime import anthropic, offline
 from entities.types.registry import TypeDefinition, registry
-from tests.support.runtime import anthropic, offline
 
 OURS = ("entities.", "shared_state.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +15,22 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 from agents_site.api.routes import ROUTES
 from entities.api import Tool, registry
 from entities.catalog.events import EVENTS
+from entities.conf import conf
 from entities.context import AgentConfig
+from entities.testing.runtime import (
+    configured,
+    handle_all,
+    offline,
+    own_types,
+    spawn,
+    tell,
+    texts,
+    values,
+    wakes,
+)
 from entities.toolbox.shared import shared_tools
 from entities.types.registry import TypeOptions
 from tests.support.processes import ROOT
-from tests.support.runtime import born, configured, handle_all, offline, own_types, tell, texts, values, wakes
 
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in DOCUMENTS}
@@ -58,7 +70,7 @@ async def test_the_readmes_agent_answers() -> None:
     source = [line for line in code("README.md").splitlines() if line.strip()]
     assert len(source) <= 10, "a ten-line agent"
     run("README.md")
-    url = await born("greeter", message="Hello!")
+    url = await spawn("greeter", message="Hello!")
     await handle_all()
 
     assert len(await texts(url)) == 1
@@ -68,7 +80,7 @@ async def test_the_readmes_agent_answers() -> None:
 @pytest.mark.django_db(transaction=True)
 async def test_the_tutorials_researcher_puts_its_workers_to_work_twice() -> None:
     run("docs/tutorial.md")
-    url = await born("researcher", "bee", message="bees")
+    url = await spawn("researcher", "bee", message="bees")
     await handle_all()
     await tell(url, "wasps")
     await handle_all()
@@ -88,7 +100,7 @@ async def test_the_tutorials_researcher_puts_its_workers_to_work_twice() -> None
 @pytest.mark.django_db(transaction=True)
 async def test_the_editor_counts_what_is_in_its_shared_state() -> None:
     names = run("docs/how-to/share-state.md")
-    url = await born("editor", message="A text.")
+    url = await spawn("editor", message="A text.")
     await handle_all()
 
     assert await texts(url) == ["0 reviews so far, 0 points."]
@@ -109,6 +121,20 @@ async def test_the_example_of_a_test_passes() -> None:
     await run("docs/how-to/test-your-agents.md")["test_it_adds_and_answers"]()
 
 
+@pytest.mark.django_db(transaction=True)
+async def test_the_example_of_a_fixture_forgets_what_a_test_defines() -> None:
+    fixture = run("docs/how-to/test-your-agents.md", 1)["types"].__wrapped__
+
+    with configured(RETRY_SECONDS=9.0), contextlib.contextmanager(fixture)() as types:
+        types.define("passing")(registry.get("assistant").handler)
+        url = await spawn("passing", message="Hello")
+        await handle_all()
+        assert len(await texts(url)) == 1
+        assert conf.retry_seconds == 0.002
+
+    assert "passing" not in registry
+
+
 async def test_the_example_of_a_tool_is_one() -> None:
     found = run("docs/how-to/write-tools.md")["search_orders"]
 
@@ -124,6 +150,12 @@ def test_every_example_is_python() -> None:
     for page, text in PAGES.items():
         for number, source in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL)):
             compile(source, f"{page}, example {number + 1}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_no_example_needs_what_the_wheel_does_not_carry() -> None:
+    sources = "".join(re.findall(r"```python\n(.*?)```", EVERYTHING, re.DOTALL))
+
+    assert not re.search(r"^\s*(?:from|import) tests\b", sources, re.MULTILINE)
 
 
 # -- names

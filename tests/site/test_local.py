@@ -77,7 +77,7 @@ def test_it_replaces_an_empty_secret(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-class Visitor(AsyncClient):
+class Caller(AsyncClient):
     """A client that sends the Host header of our choice, and no second one."""
 
     def __init__(self, host: str) -> None:
@@ -101,26 +101,26 @@ async def test_it_signs_a_request_in_as_the_first_user(
 ) -> None:
     settings.LOCAL_MODE = True
 
-    assert await Visitor("localhost").whoami(path) == ("ada", True)
-    assert await Visitor("testserver").whoami(path) == ("", False)
+    assert await Caller("localhost").whoami(path) == ("ada", True)
+    assert await Caller("testserver").whoami(path) == ("", False)
 
 
 @pytest.mark.urls("tests.site.urls")
 async def test_it_leaves_somebody_who_signed_in_alone(ada: User, ben: User, settings: Settings) -> None:
     settings.LOCAL_MODE = True
-    visitor = Visitor("localhost")
-    await visitor.aforce_login(ben)
+    caller = Caller("localhost")
+    await caller.aforce_login(ben)
 
-    assert await visitor.whoami() == ("ben", True)
+    assert await caller.whoami() == ("ben", True)
 
 
 @pytest.mark.urls("tests.site.urls")
 async def test_it_signs_nobody_in_without_a_user(transactional_db: None, settings: Settings) -> None:
     settings.LOCAL_MODE = True
 
-    assert await Visitor("localhost").whoami() == ("", True)
+    assert await Caller("localhost").whoami() == ("", True)
 
 
 @pytest.mark.urls("tests.site.urls")
 async def test_it_signs_nobody_in_outside_local_mode(ada: User) -> None:
-    assert await Visitor("localhost").whoami() == ("", False)
+    assert await Caller("localhost").whoami() == ("", False)

@@ -22,10 +22,10 @@ def test_it_serves_pages_and_sockets_to_those_who_signed_in(
 ) -> None:
     installation.prepare(staff="staff")
     process = start(installation)
-    visitor, staff = Client(installation.url), Client(installation.url)
+    stranger, staff = Client(installation.url), Client(installation.url)
     staff.sign_in("staff", "staff")
 
-    assert "password" in visitor.get("/admin/")[1]
+    assert "password" in stranger.get("/admin/")[1]
     assert "Site administration" in staff.get("/admin/")[1]
     assert staff.get("/static/admin/css/base.css")[0] == 200
     with staff.socket(socket_path()):

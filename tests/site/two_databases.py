@@ -14,10 +14,10 @@ async def talk() -> dict[str, Any]:
     from django.contrib.auth.models import User
     from django.test import AsyncClient
 
+    from entities.testing import runtime
     from entities.web.consumers import AgentConsumer
     from shared_state.live import session
     from tests.shared_state.live.feeding import open_page
-    from tests.support import runtime
 
     ada = await User.objects.acreate_user("ada")
     client = AsyncClient()

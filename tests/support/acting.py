@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from entities.api import Collection
+from entities.testing.runtime import handle_all, spawn, tell
 from entities.types.registry import Registry
-from tests.support.runtime import born, handle_all, tell
 
 Act = Callable[[Any], Awaitable[Any]]
 
@@ -36,7 +36,7 @@ class Acting:
         """Let the entity do something; answers what came of it."""
         self._acts.append(act)
         if len(self.results) == 0:
-            await born(self._name, f"the-{self._name}", message="do")
+            await spawn(self._name, f"the-{self._name}", message="do")
         else:
             await tell(self.url, "do")
         await handle_all()

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from entities.api import Collection
+from entities.testing.runtime import handle_all, spawn
 from entities.types.registry import Registry
-from tests.support.runtime import born, handle_all
 
 
 class Caller:
@@ -31,6 +31,6 @@ class Caller:
 
     async def call(self) -> str:
         """Let it call. Returns its address."""
-        url = await born("caller", message="go")
+        url = await spawn("caller", message="go")
         await handle_all()
         return url

@@ -133,8 +133,8 @@ class AnthropicProvider:
                 default_headers=None if self._is_official else {"x-api-key": self._api_key},
             )
             self._clients[loop] = client
-        patience = anthropic.Timeout(min(request.timeout, self._silence), connect=CONNECT_SECONDS)
-        return client.with_options(max_retries=request.max_retries, timeout=patience)
+        timeout = anthropic.Timeout(min(request.timeout, self._silence), connect=CONNECT_SECONDS)
+        return client.with_options(max_retries=request.max_retries, timeout=timeout)
 
 
 async def _load_sdk() -> None:

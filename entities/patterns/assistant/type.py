@@ -21,7 +21,8 @@ from entities.api import (
     registry,
     tool,
 )
-from entities.patterns.assistant.prompts import ASSISTANT
+
+from .prompts import ASSISTANT
 
 
 class Note(BaseModel):

@@ -1,4 +1,4 @@
-"""The blackboard of a debate: what stands on it, and how pages draw it."""
+"""The blackboard of a debate: what stands on it, and how pages show it."""
 
 from __future__ import annotations
 

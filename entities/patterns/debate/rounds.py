@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from entities.api import HandlerContext, RunFinished, WakeEvent
-from entities.patterns.debate import prompts
+
+from . import prompts
 
 OTHER = {"pro": "con", "con": "pro"}
 

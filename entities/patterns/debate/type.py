@@ -16,9 +16,10 @@ from entities.api import (
     registry,
     tool,
 )
-from entities.patterns.debate import rounds as course
-from entities.patterns.debate.board import BOARD, SCHEMA, SIDES
-from entities.patterns.debate.prompts import MODERATOR
+
+from . import rounds as course
+from .board import BOARD, SCHEMA, SIDES
+from .prompts import MODERATOR
 
 
 @registry.define(

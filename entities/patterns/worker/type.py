@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from entities.api import TOOLBOX, HandlerContext, WakeEvent, db, registry, shared_tools
 
-FOOTER = "\n\nWhen you are done, report back in a few sentences: what you did and what you found."
+from .prompts import FOOTER
 
 
 class SharedDb(BaseModel):

@@ -7,7 +7,7 @@ import { remember } from "./store.js";
 
 const GRACE = 1200; // milliseconds: a short interruption is nobody's business
 const GOOD_NEWS = 2000;
-const LAST_WORD = 1500; // long enough to read why the page goes away
+const CLOSING_WAIT = 1500; // long enough to read why the page goes away
 const SIGNED_OUT = "signed-out"; // what tabs of one browser tell each other
 
 class Connection {
@@ -46,7 +46,7 @@ class Connection {
     document.body.dataset.offline = "";
     show("You are signed out. Taking you to the sign-in page; what you wrote is kept.", false);
     const here = location.pathname + location.search + location.hash;
-    setTimeout(() => location.assign(`${document.body.dataset.login}?next=${encodeURIComponent(here)}`), LAST_WORD);
+    setTimeout(() => location.assign(`${document.body.dataset.login}?next=${encodeURIComponent(here)}`), CLOSING_WAIT);
   }
 
   // A stream was refused: it was deleted, or a grant ended.

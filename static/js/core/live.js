@@ -15,7 +15,7 @@ const FIRST_WAIT = 400; // milliseconds before the first try to reconnect
 const LONGEST_WAIT = 15000;
 const ANSWER_WAIT = 20000; // a request without an answer for so long has failed
 
-const feeds = new Map(); // "stream\nview" → { id, stream, codec, after, elements, current }
+const feeds = new Map(); // "stream\ncodec" → { id, stream, codec, after, elements, current }
 const waiting = new Map(); // ref → { resolve, reject, timer }
 const listeners = new Listeners("the connection's state"); // called with "open", "lost", "closed"
 
@@ -213,7 +213,7 @@ function lagged(feed) {
 }
 
 // Too far behind to catch up. A feed that stands in no region has nothing to reload: it goes on from now,
-// and whoever draws from it asks for what it missed.
+// and whoever renders from it asks for what it missed.
 function reset(feed) {
   if (!feed) return;
   const inRegions = feed.elements.filter((element) => element.closest("[data-region]"));

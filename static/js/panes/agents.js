@@ -38,7 +38,7 @@ function name(element, { title }) {
 }
 
 // What a part of the page shows of agents that are known; what it says of others is learned from it.
-function draw(part, selector = "[data-agent], [data-agent-title]") {
+function render(part, selector = "[data-agent], [data-agent-title]") {
   for (const element of withSelf(part, selector)) {
     const { agent: url, agentTitle, status, leaseUntil: lease = "" } = element.dataset;
     const agent = knownOf(url ?? agentTitle);
@@ -78,7 +78,7 @@ class Agents {
 
   arrived(part) {
     this.lines(part);
-    draw(part);
+    render(part);
     this.spread();
   }
 
@@ -86,7 +86,7 @@ class Agents {
   spread() {
     const urls = [...this.news];
     this.news.clear();
-    if (urls.length) draw(document, urls.length > FEW ? undefined : urls.map(marked).join(", "));
+    if (urls.length) render(document, urls.length > FEW ? undefined : urls.map(marked).join(", "));
   }
 
   async doubt() {

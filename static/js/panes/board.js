@@ -46,34 +46,34 @@ class Board {
     on("put", (element, how) => this.arrived(element, how), signal);
     on("drop", (element) => this.keepGhost(element), signal);
     on("text", (element) => this.written(element), signal);
-    this.drawDrafts(this.region);
+    this.renderDrafts(this.region);
     this.cite();
     this.phase();
   }
 
   arrived(element, { placed, inserted }) {
     if (!placed || !this.region.contains(element)) return;
-    if (element.matches("[data-draft]")) this.drawDraft(element);
+    if (element.matches("[data-draft]")) this.renderDraft(element);
     else if (element.matches(".card")) {
       if (inserted && !this.relieve(element)) element.dataset.arrived = "";
       this.cite();
-    } else if (element.matches(".board-row")) this.drawDrafts(this.root);
+    } else if (element.matches(".board-row")) this.renderDrafts(this.root);
     else if (element.matches(".ruling")) this.cite();
     else if (element.matches(".phases")) this.phase();
   }
 
   written(element) {
     const draft = element.closest("[data-draft]");
-    if (draft && this.region.contains(draft)) this.drawDraft(draft);
+    if (draft && this.region.contains(draft)) this.renderDraft(draft);
   }
 
   // -- drafts among the cards
 
-  drawDrafts(part) {
-    part.querySelectorAll("[data-draft]").forEach((draft) => this.drawDraft(draft));
+  renderDrafts(part) {
+    part.querySelectorAll("[data-draft]").forEach((draft) => this.renderDraft(draft));
   }
 
-  drawDraft(draft) {
+  renderDraft(draft) {
     const { collection, columns, text } = this.root.dataset;
     if (draft.dataset.draft !== collection) return;
     const found = partial(draft.querySelector("[data-raw]").textContent) || {};

@@ -40,7 +40,7 @@ class Composer {
     this.button.addEventListener("click", () => this.stop(), { signal });
     document.addEventListener("click", (event) => this.clicked(event), { signal });
     document.addEventListener("keydown", (event) => this.pressed(event), { signal });
-    parts.add(() => this.unsent.forEach((entry) => this.draw(entry)), signal);
+    parts.add(() => this.unsent.forEach((entry) => this.render(entry)), signal);
     on("put", (message, { context }) => this.arrived(message, context), signal);
     onStatus((agent, { status }) => agent === this.url && this.showStop(status), signal);
     this.showStop(knownOf(this.url)?.status);
@@ -76,7 +76,7 @@ class Composer {
     this.area.value = "";
     forgetDraft(this.area);
     grow(this.area);
-    this.draw(entry);
+    this.render(entry);
     this.tell("timeline:end");
     this.deliver(entry);
   }
@@ -85,7 +85,7 @@ class Composer {
     remember(`unsent:${this.url}`, this.unsent.length ? this.unsent : null);
   }
 
-  draw(entry) {
+  render(entry) {
     if (!this.timeline || this.element(entry)) return;
     const message = near(this.form, "[data-pending-message]").content.firstElementChild.cloneNode(true);
     message.id = this.prefix + entry.key;
@@ -155,7 +155,7 @@ class Composer {
   restore() {
     this.unsent = recall(`unsent:${this.url}`, []).filter((entry) => !this.element(entry));
     this.keep();
-    this.unsent.forEach((entry) => this.draw(entry));
+    this.unsent.forEach((entry) => this.render(entry));
     // They go out when the socket is open; that is a moment from now.
     for (const entry of this.unsent) entry.later = true;
   }

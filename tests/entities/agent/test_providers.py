@@ -13,10 +13,10 @@ from entities.agent.providers import close_providers, get_provider
 from entities.agent.providers.anthropic import AnthropicProvider
 from entities.conf import OFFLINE, conf
 from entities.offline.provider import OfflineProvider
+from entities.testing.runtime import anthropic, offline
 from tests.entities.agent.asking import request, response_of
 from tests.support.anthropic_replies import Reply
 from tests.support.anthropic_server import KEY, AnthropicServer
-from tests.support.runtime import anthropic, offline
 
 
 @pytest.fixture(autouse=True)

@@ -126,14 +126,14 @@ def test_deltas_add_up_by_their_text() -> None:
     assert timeline.joined(deltas) == {("text", "a"): "Hello", ("tool_call", "a"): "{"}
 
 
-def test_only_what_is_unfinished_needs_its_deltas() -> None:
+def test_only_what_is_partial_needs_its_deltas() -> None:
     rows = [
         row("text", "a", 1, status="streaming"), row("text", "b", 2, status="completed"),
         row("tool_call", "c", 3, status="started"), row("tool_call", "d", 4, status="executing"),
         row("run", "1.0", 5, status="started"),
     ]  # fmt: skip
 
-    assert [found.key for found in timeline.unfinished(rows)] == ["a", "c"]
+    assert [found.key for found in timeline.partial_rows(rows)] == ["a", "c"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from entities.agent.providers import close_providers
-from tests.support import runtime
+from entities.testing import runtime
 from tests.support.anthropic_brain import offline_brain
 from tests.support.anthropic_server import KEY, AnthropicServer
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def hold_debate() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     """Hold one. Returns the moderator's status, the arguments, and the moderator's steps."""
     async with runtime.working() as worker:
-        url = await runtime.born("debate", message="Debate: should cities ban private cars?")
+        url = await runtime.spawn("debate", message="Debate: should cities ban private cars?")
         await runtime.quiet(worker, 60)
         [status] = await runtime.values(url, "state:status")
         arguments = await runtime.values(f"shared:debate-{url}", "shared:argument")

@@ -11,9 +11,9 @@ from pytest_django import Settings
 
 from entities.api import Collection, InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
+from entities.testing.runtime import own_types
 from entities.types.registry import Registry, validated
 from shared_state.api import SchemaError
-from tests.support.runtime import own_types
 
 
 class Args(BaseModel):

@@ -34,8 +34,8 @@ def opened(page: Client, address: str) -> Element:
 
 def pushed(root: Element, stream: StreamInfo, since: int) -> None:
     """Bring a page up to date by what happened to a shared state or presence."""
-    draw = boards.render_board if stream.kind == "shared" else live.render_presence
-    apply(root, draw(stream, api.read(stream.id, since, 1000)))
+    render = boards.render_board if stream.kind == "shared" else live.render_presence
+    apply(root, render(stream, api.read(stream.id, since, 1000)))
 
 
 def head(path: str) -> int:

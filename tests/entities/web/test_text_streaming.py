@@ -65,7 +65,7 @@ def test_a_page_that_watched_is_the_page_that_is_loaded_after_every_piece(bot: E
 
 
 def test_it_is_the_same_for_a_reader_who_comes_late(bot: Entity) -> None:
-    """Drawn in batches as they were never drawn before, when the text has long been finished."""
+    """Rendered in batches as they were never rendered before, when the text has long been finished."""
     first, after = page_of(bot), bot.stream.head
     for start in range(0, len(TEXT), 20):
         say(bot, TEXT[start : start + 20], start)
@@ -95,18 +95,18 @@ def test_what_is_whole_is_prose_and_code_is_shown_as_code_from_its_first_line(bo
     assert page.having("class", "code-language")[0].text == "python"
 
 
-def test_only_what_completes_a_block_is_drawn_anew(bot: Entity) -> None:
+def test_only_what_completes_a_block_is_rendered_anew(bot: Entity) -> None:
     """The rest is appended: a line costs its length, not that of the text."""
-    drawn, pieces = 0, range(0, len(TEXT), 5)
+    rendered, pieces = 0, range(0, len(TEXT), 5)
     for start in pieces:
         before = bot.stream.head
         say(bot, TEXT[start : start + 5], start)
         stream = api.get_stream(bot.url)
-        drawn += sum(
+        rendered += sum(
             isinstance(change, Put) for change in live.render_timeline(stream, api.read(stream.id, before))
         )
 
-    assert 5 < drawn < len(pieces) / 5
+    assert 5 < rendered < len(pieces) / 5
 
 
 def test_words_of_an_attempt_that_was_taken_back_are_not_said_again(bot: Entity) -> None:

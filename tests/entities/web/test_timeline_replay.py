@@ -9,6 +9,7 @@ import pytest
 
 from entities.catalog import timeline
 from entities.models import Entity
+from entities.testing import runtime
 from entities.types.registry import registry
 from entities.web import board_page, live, panel, queries, render
 from shared_state import api
@@ -17,7 +18,6 @@ from shared_state.html import boards, tables
 from shared_state.html.changes import Change
 from shared_state.html.dom import dom_id
 from tests.entities.web.browsing import Element, apply, parse
-from tests.support import runtime
 
 Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
 TOPIC = "Debate: should cities ban private cars?"
@@ -27,7 +27,7 @@ TOPIC = "Debate: should cities ban private cars?"
 async def debate() -> Entity:
     """A debate that was held from the first word to the ruling, by the offline model."""
     await runtime.look(registry.store)
-    url = await runtime.born("debate", "town", message=TOPIC)
+    url = await runtime.spawn("debate", "town", message=TOPIC)
     async with runtime.working() as worker:
         await runtime.quiet(worker)
     return await runtime.entity(url)
@@ -70,7 +70,7 @@ async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> N
 
 
 async def test_a_timeline_is_the_same_at_every_moment(debate: Entity) -> None:
-    """Not only at the end: what is unfinished at some offset is drawn alike, too."""
+    """Not only at the end: what is partial at some offset is rendered alike, too."""
     stream = await runtime.look(api.get_stream, debate.url)
     events = await runtime.look(api.read, stream.id, 0, 100_000)
     page = parse(f'<div id="timeline-{stream.id}"></div>')
@@ -95,11 +95,11 @@ def _as_of(agent: Entity, events: list[Event]) -> Element:
                 known.created_at if known else event.timestamp, event.timestamp, event.provenance,
             )  # fmt: skip
     found = list(rows.values())
-    unfinished = {(row.type, row.key) for row in timeline.unfinished(found)}
+    partial = {(row.type, row.key) for row in timeline.partial_rows(found)}
     deltas = [event for event in events if event.type in timeline.DELTAS]
-    raws = {place: raw for place, raw in timeline.joined(deltas).items() if place in unfinished}
-    drawn = render.render_nodes(timeline.tree(found, raws), agent.url)
-    return parse(f'<div id="timeline-{agent.stream_id}">{drawn}</div>')
+    raws = {place: raw for place, raw in timeline.joined(deltas).items() if place in partial}
+    rendered = render.render_nodes(timeline.tree(found, raws), agent.url)
+    return parse(f'<div id="timeline-{agent.stream_id}">{rendered}</div>')
 
 
 async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
@@ -141,8 +141,8 @@ async def test_tables_are_the_same_replayed_and_reloaded(debate: Entity) -> None
         stream = api.get_stream(path)
         spec = api.collections(stream.schema)["arguments"]
         rows = api.rows(stream.id, spec.type)
-        drawn = tables.render_rows(stream.id, spec, rows, tables.replaced(stream.id, rows))
-        return parse(f'<table><tbody id="{tables.body_id(stream.id, spec)}">{drawn}</tbody></table>')
+        rendered = tables.render_rows(stream.id, spec, rows, tables.replaced(stream.id, rows))
+        return parse(f'<table><tbody id="{tables.body_id(stream.id, spec)}">{rendered}</tbody></table>')
 
     shown = await runtime.look(reload)
     stream = await runtime.look(api.get_stream, path)
@@ -157,8 +157,10 @@ async def test_the_state_of_an_agent_is_the_same_replayed_and_reloaded(debate: E
     def reload() -> Element:
         spec = live.state_specs(debate.url)["status"]
         rows = api.rows(debate.stream_id, spec.type)
-        drawn = tables.render_rows(debate.stream_id, spec, rows, tables.replaced(debate.stream_id, rows))
-        return parse(f'<table><tbody id="{tables.body_id(debate.stream_id, spec)}">{drawn}</tbody></table>')
+        rendered = tables.render_rows(debate.stream_id, spec, rows, tables.replaced(debate.stream_id, rows))
+        return parse(
+            f'<table><tbody id="{tables.body_id(debate.stream_id, spec)}">{rendered}</tbody></table>'
+        )
 
     shown = await runtime.look(reload)
     empty = f'<table><tbody id="rows-{debate.stream_id}-state_3a_status"></tbody></table>'
@@ -174,8 +176,8 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
     def reload() -> Element:
         stream = api.get_stream(path)
         (board,) = boards.boards(stream)
-        drawn = boards.render_rows(board, stream.id, api.rows(stream.id, board.spec.type))
-        return parse(f'<div id="{board.rows_id}">{drawn}</div>')
+        rendered = boards.render_rows(board, stream.id, api.rows(stream.id, board.spec.type))
+        return parse(f'<div id="{board.rows_id}">{rendered}</div>')
 
     shown = await runtime.look(reload)
     page = await runtime.look(

@@ -30,7 +30,7 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skeleton, "_parts", {slot: {} for slot in skeleton.SLOTS})
 
 
-def drawn(user: User | AnonymousUser, source: str = "", **context: object) -> Element:
+def rendered(user: User | AnonymousUser, source: str = "", **context: object) -> Element:
     """A page that extends the skeleton, for somebody."""
     request = RequestFactory().get("/")
     request.user = user
@@ -47,7 +47,7 @@ def test_a_project_without_our_addresses_gets_no_links_to_them(ada: User) -> Non
     """It has neither a sign-in of that name nor an admin, and none of the pages of agents."""
     ada.is_staff = True
 
-    page = drawn(ada)
+    page = rendered(ada)
 
     assert links(page) == {
         "Skip to the content": "#main",
@@ -66,7 +66,7 @@ def test_an_app_adds_an_entry_a_stylesheet_and_parts(empty: None, ada: User) -> 
     skeleton.fill("tools", "entities/skeleton/offline_chip.html")
     skeleton.fill("notices", "agents_site/local_notice.html", when=lambda request: False)
 
-    page = drawn(ada, section="plans")
+    page = rendered(ada, section="plans")
 
     (navigation,) = page.having("class", "site-nav")
     assert [each.text for each in navigation.walk() if each.tag == "a"] == ["Plans", "Shared state"]
@@ -82,7 +82,7 @@ def test_nobody_is_shown_what_is_for_those_who_are_signed_in(empty: None) -> Non
     skeleton.navigate("Plans", "plans", section="plans")
     skeleton.navigate("Open", "shared_state:shared-list", section="open", when=lambda request: True)
 
-    page = drawn(AnonymousUser())
+    page = rendered(AnonymousUser())
 
     assert "Plans" not in links(page)
     assert links(page)["Open"] == "/shared/"
@@ -95,7 +95,7 @@ def test_the_name_of_an_account_is_whatever_the_project_takes_for_it(
     ada.email = "ada@example.org"
     monkeypatch.setattr(User, "USERNAME_FIELD", "email")
 
-    page = drawn(ada)
+    page = rendered(ada)
 
     assert page.having("aria-label", "Account")[0].text == "ada@example.org"
     assert page.having("data-me", "user:ada@example.org")

@@ -1,4 +1,4 @@
-"""Views and their frames; the hub's beginning and end."""
+"""Codecs and their frames; the hub's beginning and end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

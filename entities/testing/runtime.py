@@ -6,7 +6,7 @@
             await ctx.reply_text(wake.payload)
 
         async with working() as worker:
-            url = await born("echo", message="hello")
+            url = await spawn("echo", message="hello")
             await quiet(worker)
         assert (await texts(url)) == ["hello"]
 
@@ -30,38 +30,42 @@ from django.utils import timezone
 from entities import api
 from entities.conf import DEFAULT, OFFLINE
 from entities.models import Entity, Timer, Wake
+from entities.types import script
 from entities.types.registry import Registry, registry
 from entities.wakes import wake
 from entities.wakes.wake import Claimed
 from entities.worker import runtime
 from entities.worker.runtime import Execution
 from entities.worker.worker import Worker
-from shared_state.api import Event, Json, Principal, Provenance, Row, in_thread, submit
-from shared_state.core.types import Hint
-from shared_state.log import stream as streams
+from shared_state import api as streams
+from shared_state.api import Event, Hint, Json, Principal, Provenance, Row, in_thread, submit
 from shared_state.notify import bus
 
 T = TypeVar("T")
 ADA = Principal("user", "ada")
+"""The owner of what is made here. A principal needs no row of a user."""
 CLEO = Principal("user", "cleo")
+"""A stranger, who may see nothing of it."""
 TIMEOUT = 20.0  # seconds; two cores are shared with other tests
 _slugs = itertools.count(1)
 
 
 @contextlib.contextmanager
 def own_types() -> Iterator[Registry]:
-    """The registry, with what is defined inside forgotten afterwards."""
-    kept, aliases = dict(registry._types), dict(registry._aliases)
+    """The registry, with what is defined inside forgotten afterwards, offline scripts included."""
+    kept, aliases, scripts = dict(registry._types), dict(registry._aliases), dict(script._scripts)
     try:
         yield registry
     finally:
         registry._types, registry._aliases = kept, aliases
+        script._scripts.clear()
+        script._scripts.update(scripts)
 
 
 @contextlib.contextmanager
 def configured(**entities: Any) -> Iterator[None]:
     """Settings of the entities app for a while, such as `RETRY_SECONDS=0.01`."""
-    with override_settings(ENTITIES={**settings.ENTITIES, **entities}):
+    with override_settings(ENTITIES={**getattr(settings, "ENTITIES", {}), **entities}):
         yield
 
 
@@ -181,7 +185,7 @@ async def recover(dead_owners: Collection[str] = ()) -> int:
 # -- entities and what is in their logs
 
 
-async def born(
+async def spawn(
     type: str, slug: str = "", *, args: Mapping[str, Any] | None = None, message: Any = None
 ) -> str:
     """A new entity of Ada's. Returns its address."""

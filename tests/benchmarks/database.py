@@ -23,7 +23,7 @@ _MARK = "benchmark result: "
 
 
 @dataclass(frozen=True)
-class Stage:
+class BenchDatabase:
     """A migrated database, and the environment of a process that works on it."""
 
     database: str
@@ -31,7 +31,7 @@ class Stage:
 
     def measure(self, function: str, **arguments: Any) -> Any:
         """Run `module:function(**arguments)` in a new process with Django set up; answers what it returns."""
-        command = [sys.executable, "-m", "tests.benchmarks.stage", function, json.dumps(arguments)]
+        command = [sys.executable, "-m", "tests.benchmarks.database", function, json.dumps(arguments)]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True, check=False
         )
@@ -42,7 +42,7 @@ class Stage:
 
 
 @contextmanager
-def stage(database: str, **settings: str) -> Iterator[Stage]:
+def bench_database(database: str, **settings: str) -> Iterator[BenchDatabase]:
     """An empty, migrated database of one of `DATABASES`; gone at the end."""
     with tempfile.TemporaryDirectory(prefix="agents-bench-") as folder:
         environment = {
@@ -71,12 +71,12 @@ def durable_postgres() -> Iterator[str]:
         yield url
 
 
-def _migrated(database: str, environment: dict[str, str]) -> Stage:
+def _migrated(database: str, environment: dict[str, str]) -> BenchDatabase:
     """Prepared as a deployment is."""
     for command in (["migrate"], ["collectstatic", "--noinput"]):
         whole = [sys.executable, str(ROOT / "manage.py"), *command, "--verbosity", "0"]
         subprocess.run(whole, cwd=ROOT, env=environment, check=True)
-    return Stage(database, environment)
+    return BenchDatabase(database, environment)
 
 
 def _child(function: str, arguments: dict[str, Any]) -> None:
