@@ -101,7 +101,7 @@ def test_make_says_with_which_python_it_tests() -> None:
     environment = {"PATH": os.environ["PATH"]}
     planned = run(["make", "-n", "test", f"PYTHON={sys.executable}", "CHROMIUM=Makefile"], ROOT, environment)
 
-    assert 0 < planned.find(f'echo "Checking with {sys.executable}, ') < planned.find("-m pytest")
+    assert 0 <= planned.find(f'echo "Checking with {sys.executable}, ') < planned.find("-m pytest")
 
 
 def test_the_ranges_are_those_of_the_requirements() -> None:
