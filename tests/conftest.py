@@ -5,6 +5,7 @@ The whole suite runs on SQLite with the in-memory layer. `AGENTS_TEST_DATABASE=p
 tests/conformance and tests/races). Each xdist worker has its own database and, if asked for, its own servers.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import dj_database_url
 import pytest
 from django.conf import settings as django_settings
 from django.db import connections
+from django.db.backends.signals import connection_created
 
 from tests.support import servers
 
@@ -87,6 +89,28 @@ def _channel_layer(request: pytest.FixtureRequest) -> None:
         url = request.getfixturevalue("redis_url")
         django_settings.REDIS_URL = url
         django_settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"] = [url]
+
+
+_opened: list[tuple[threading.Thread, Any]] = []
+
+
+@connection_created.connect
+def _remember(connection: Any, **_: Any) -> None:
+    if connection.vendor == "sqlite":
+        _opened.append((threading.current_thread(), connection.connection))
+
+
+@pytest.fixture(autouse=True)
+def _closed_connections() -> Iterator[None]:
+    """Close what threads have left that ended with a test's event loop: asgiref's, one for each loop.
+
+    Nobody else can: they are the frameworks' own. From Python 3.13 on, the garbage collector complains.
+    """
+    yield
+    for thread, raw in _opened[:]:
+        if not thread.is_alive():
+            raw.close()
+            _opened.remove((thread, raw))
 
 
 def _person(username: str, **fields: Any) -> "User":
