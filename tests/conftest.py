@@ -94,10 +94,13 @@ def _channel_layer(request: pytest.FixtureRequest) -> None:
 _opened: list[tuple[threading.Thread, Any]] = []
 
 
-@connection_created.connect
 def _remember(connection: Any, **_: Any) -> None:
     if connection.vendor == "sqlite":
         _opened.append((threading.current_thread(), connection.connection))
+
+
+# Not as a decorator: `connect` returns nothing, so the weakly held receiver would be lost with its name.
+connection_created.connect(_remember)
 
 
 @pytest.fixture(autouse=True)
