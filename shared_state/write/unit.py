@@ -14,7 +14,8 @@ from shared_state.core import database
 from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
-from shared_state.write.write_set import WriteSet, check
+from shared_state.write.fitting import check
+from shared_state.write.write_set import WriteSet
 
 LastWork = Callable[[Sequence[tuple["Unit", Any]]], None]
 """Called with what was left for it, each with the unit that left it."""
