@@ -8,7 +8,7 @@ import orjson
 
 from shared_state.core.types import NewEvent, Provenance, holds_nul
 from shared_state.exceptions import InvalidRow, RowExists, RowNotFound, TooLarge, VersionConflict
-from shared_state.write.sql import Values
+from shared_state.write.statements import Values
 
 VALUE, CREATED, VERSION, CREATED_AT = 3, 4, 5, 6
 """Places in a row's tuple: `sql.ROW_COLUMNS`."""
