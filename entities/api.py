@@ -30,15 +30,14 @@ from entities.exceptions import (
     UnknownType,
 )
 from entities.lifecycle import inbox, signals
-from entities.lifecycle.spawn import SpawnRequest
-from entities.lifecycle.spawn import spawn as spawn_in
+from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.models import Entity, Wake
 from entities.toolbox.basic import TOOLBOX, now
 from entities.toolbox.shared import shared_tools
 from entities.types.registry import Registry, registry
 from entities.types.script import Answered, OfflineTurn, Plan, Ruling, offline_script
 from entities.types.tool import Tool, ToolResult, tool
-from entities.wakes import wake
+from entities.wakes import lease, wake
 from entities.wakes.sources import Change, RunFinished, db, entity
 from shared_state.api import (
     AccessDenied,
@@ -162,7 +161,7 @@ def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
     """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     request = _spawn_request(principal, new)
-    return unit(lambda u: spawn_in(u, request), provenance=Provenance(request.creator))
+    return unit(spawning(request), provenance=Provenance(request.creator))
 
 
 def _spawn_request(principal: Principal, new: NewEntity) -> SpawnRequest:
@@ -187,7 +186,7 @@ def deliver_now(
     """
     found = get_entity(principal, url, "write")
     return unit(
-        lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
+        inbox.delivery(found, str(principal), payload, key=key, message_type=message_type),
         provenance=Provenance(str(principal)),
     )
 
@@ -196,13 +195,13 @@ def signal_now(principal: Principal, url: str, name: str, *, reason: str = "") -
     """Send a signal; `SIGINT` stops the present run. Returns the outcome. Raises as `deliver_now`."""
     found = get_entity(principal, url, "signal")
     who = str(principal)
-    return unit(lambda u: signals.signal(u, found, name, who, reason), provenance=Provenance(who))
+    return unit(signals.signalling(found, name, who, reason), provenance=Provenance(who))
 
 
 async def spawn(principal: Principal, new: NewEntity) -> Entity:
     """`spawn_now` for async callers."""
     request = _spawn_request(principal, new)
-    return await submit(lambda u: spawn_in(u, request), provenance=Provenance(request.creator))
+    return await submit(spawning(request), provenance=Provenance(request.creator))
 
 
 async def deliver(
@@ -211,7 +210,7 @@ async def deliver(
     """`deliver_now` for async callers: one read in a thread, one unit."""
     found = await in_thread(get_entity, principal, url, "write")
     return await submit(
-        lambda u: inbox.deliver(u, found, str(principal), payload, key=key, message_type=message_type),
+        inbox.delivery(found, str(principal), payload, key=key, message_type=message_type),
         provenance=Provenance(str(principal)),
     )
 
@@ -220,22 +219,22 @@ async def signal(principal: Principal, url: str, name: str, *, reason: str = "")
     """`signal_now` for async callers."""
     found = await in_thread(get_entity, principal, url, "signal")
     who = str(principal)
-    return await submit(lambda u: signals.signal(u, found, name, who, reason), provenance=Provenance(who))
+    return await submit(signals.signalling(found, name, who, reason), provenance=Provenance(who))
 
 
 def wake_now(principal: Principal, found: Entity) -> None:
     """Wake an entity by hand. Raises `AccessDenied`."""
     require(principal, "manage", found.stream)
-    unit(lambda u: wake.request_manual(u, found, str(principal)), provenance=Provenance(str(principal)))
+    unit(wake.requesting_manual(found, str(principal)), provenance=Provenance(str(principal)))
 
 
 def release_lease(principal: Principal, found: Entity) -> bool:
     """Take an entity's lease from its worker. Raises `AccessDenied`."""
     require(principal, "manage", found.stream)
-    return unit(lambda u: signals.release_lease(u, found), provenance=Provenance(str(principal)))
+    return unit(signals.releasing_lease(found), provenance=Provenance(str(principal)))
 
 
 def retry_parked(principal: Principal, parked: Wake) -> bool:
     """Retry a parked wake. Raises `AccessDenied`."""
     require(principal, "manage", parked.entity.stream)
-    return unit(lambda u: signals.retry_parked(u, parked), provenance=Provenance(str(principal)))
+    return unit(lease.retrying(parked), provenance=Provenance(str(principal)))

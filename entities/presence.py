@@ -12,8 +12,9 @@ from typing import Any
 from django.utils import timezone
 
 from entities.catalog.log import iso
+from entities.lookups import AGENTS
 from entities.models import Entity
-from shared_state.api import NewEvent, StreamExists, StreamInfo, Unit, info_of
+from shared_state.api import NewEvent, StreamNotFound, Unit
 from shared_state.models import Stream
 
 PREFIX = "presence:"
@@ -25,16 +26,11 @@ def path_of(owner: str) -> str:
     return f"{PREFIX}{owner}"
 
 
-def ensure(unit: Unit, owner: str) -> StreamInfo:
-    """The owner's presence stream, made if it is not there. It is not locked: see `announce`."""
+def ensure(unit: Unit, owner: str) -> int:
+    """The id of the owner's presence stream, made if it is not there. It is not locked: see `announce`."""
     path = path_of(owner)
-    found = Stream.objects.filter(path=path).first()
-    if found is not None:
-        return info_of(found)
-    try:
-        return unit.create_stream(path, Stream.Kind.PRESENCE, owner)
-    except StreamExists:  # another process was faster
-        return info_of(Stream.objects.get(path=path))
+    found = unit.streams.at(path)
+    return unit.create_stream(path, Stream.Kind.PRESENCE, owner).id if found is None else found
 
 
 def listing(entity: Entity, parent_url: str | None = None) -> dict[str, Any]:
@@ -65,20 +61,29 @@ def announce(unit: Unit, entity: Entity) -> None:
 
 def _append(left: Sequence[tuple[Unit, tuple[Entity, dict[str, Any]]]]) -> None:
     places = [(entity.presence_id, "agent", entity.url) for _, (entity, _) in left]
-    left[0][0].prefetch([stream for stream, _, _ in places], places)
-    for (unit, (entity, value)), place in zip(left, places, strict=True):
-        known = unit.row(*place)
-        value["parent"] = known.value["parent"] if known else entity.parent.url if entity.parent else None
-        if known is None or known.value != value:
+    first = left[0][0]
+    first.prefetch([stream for stream, _, _ in places], places)
+    known = [unit.row(*place) for (unit, _), place in zip(left, places, strict=True)]
+    new = [entity for (_, (entity, _)), row in zip(left, known, strict=True) if row is None]
+    first.tables.ask(AGENTS, [entity.parent_id for entity in new if entity.parent_id])
+    for (unit, (entity, value)), row in zip(left, known, strict=True):
+        value["parent"] = row.value["parent"] if row else _parent_url(unit, entity)
+        if row is None or row.value != value:
             unit.append(entity.presence_id, [NewEvent("agent", entity.url, value, "upsert")])
 
 
+def _parent_url(unit: Unit, entity: Entity) -> str | None:
+    parent = unit.tables.one(AGENTS, entity.parent_id) if entity.parent_id else None
+    return parent.url if parent else None
+
+
 def touch(unit: Unit, entity: Entity, **fields: Any) -> None:
-    """Change columns of an entity and announce it. `last_activity_at` moves to the unit's time."""
+    """Change columns of an entity, as `current` gave it, and announce it.
+
+    `last_activity_at` moves to the unit's time.
+    """
     fields.setdefault("last_activity_at", unit.now)
-    for name, value in fields.items():
-        setattr(entity, name, value)
-    Entity.objects.filter(pk=entity.pk).update(**fields)
+    unit.tables.change(entity, **fields)
     announce(unit, entity)
 
 
@@ -92,11 +97,13 @@ def lease_held(entity: Entity) -> bool:
     return entity.lease_expires_at is not None and entity.lease_expires_at > timezone.now()
 
 
-def look_again(unit: Unit, entity: Entity) -> None:
-    """Lock an entity's stream and read its row anew, inside a unit.
+def current(unit: Unit, entity: Entity) -> Entity:
+    """An entity as it is now, its log locked: nobody else claims, ends or names it before the commit.
 
-    The caller read it before the unit began; meanwhile it may run, have ended, or have a title. From here on
-    nobody else claims, ends or names it before the unit's commit.
+    The caller read `entity` before the unit began. Raises `StreamNotFound` if it is gone since.
     """
     unit.stream(entity.stream_id)
-    entity.refresh_from_db(fields=("state", "title", "tags", "lease_owner", "lease_expires_at"))
+    found = unit.tables.one(AGENTS, entity.pk)
+    if found is None:
+        raise StreamNotFound(f"There is no agent at {entity.url} any more.")
+    return found

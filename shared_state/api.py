@@ -54,8 +54,10 @@ from shared_state.log.stream import (
     rows,
     window,
 )
+from shared_state.write.needs import Needs, Verb, together
 from shared_state.write.signals import events_appended
-from shared_state.write.sql import moment
+from shared_state.write.statements import moment
+from shared_state.write.tables import Lookup, Tables
 from shared_state.write.unit import Unit, row_of
 from shared_state.write.writer import append, submit, unit
 
@@ -70,6 +72,8 @@ __all__ = [
     "InvalidOffset",
     "InvalidRow",
     "Json",
+    "Lookup",
+    "Needs",
     "NewEvent",
     "Principal",
     "Provenance",
@@ -87,8 +91,10 @@ __all__ = [
     "StreamExists",
     "StreamInfo",
     "StreamNotFound",
+    "Tables",
     "TooLarge",
     "Unit",
+    "Verb",
     "VersionConflict",
     "append",
     "collection",
@@ -119,6 +125,7 @@ __all__ = [
     "row_of",
     "rows",
     "submit",
+    "together",
     "unit",
     "visible",
     "window",

@@ -31,6 +31,11 @@ class Conf:
         return int(self._get("MAX_FRAME_BYTES", 64 * 1024))
 
     @property
+    def prepare_statements(self) -> bool:
+        """Whether PostgreSQL keeps the writer's statements prepared; not behind a pooler by transaction."""
+        return bool(self._get("PREPARE_STATEMENTS", True))
+
+    @property
     def batch_size(self) -> int:
         """How many units the writer puts into one transaction at the most."""
         return int(self._get("BATCH_SIZE", 256))

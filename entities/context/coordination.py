@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 from entities.catalog import log
-from entities.context.session import Session
+from entities.context.session import Operation, Session
 from entities.context.state import EntityDb, SharedState, StreamRef
 from entities.exceptions import EntityNotFound, InvalidInput, UnknownType
 from entities.lifecycle import inbox
-from entities.lifecycle.spawn import SpawnRequest
-from entities.lifecycle.spawn import spawn as spawn_in
+from entities.lifecycle.spawn import SpawnRequest, spawning
+from entities.lookups import ADDRESSES, OBSERVERS
 from entities.models import Entity, EntityType, Subscription, Timer
 from entities.types.registry import registry
 from entities.wakes import wake
@@ -24,17 +24,18 @@ from shared_state.api import (
     CollectionSpec,
     Event,
     Json,
+    Needs,
     Principal,
     SharedStateSchema,
-    StreamInfo,
     StreamNotFound,
     Unit,
+    Verb,
     collections,
     info_of,
     read,
     require,
 )
-from shared_state.models import Stream
+from shared_state.models import RowRecord, Stream
 
 
 class EntityHandle:
@@ -84,9 +85,12 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
         message=child.initial_message, message_type=child.initial_message_type or "",
         title=child.title, tags=child.tags or {}, key=uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{key}").hex,
     )  # fmt: skip
+    making = spawning(request)
+    own = registry.get(type).state
+    wanted = _columns(child.wake, own) if child.wake is not None and child.observe else None
 
-    def operation(unit: Unit) -> Entity:
-        made = spawn_in(unit, request)
+    def run(unit: Unit) -> Entity:
+        made = making(unit)
         manifest = {"kind": "child", "url": made.url, "entity_type": made.type, "args": made.args}
         status = {"entity_url": made.url, "entity_type": made.type, "status": made.status}
         unit.append(
@@ -96,47 +100,64 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
                 log.new("child_status", made.url, status, "upsert", client_key=f"{key}/status"),
             ],
         )
-        if child.wake is not None and child.observe:
-            _subscribe(unit, me, made.stream_id, made.url, child.wake, registry.get(made.type).state)
+        if wanted is not None:
+            _subscribe(unit, me, made.stream_id, made.url, wanted)
         return made
 
-    made = await session.change(operation)
-    return EntityHandle(session, made, registry.get(made.type).state)
+    needs = making.needs + Needs(
+        (me.stream_id,), keys=tuple((me.stream_id, f"{key}/{what}") for what in ("manifest", "status"))
+    )
+    made = await session.change(Verb(run, needs))
+    return EntityHandle(session, made, own)
 
 
 async def observe(
     session: Session, source: EntitySource | DbSource, condition: Condition | None
 ) -> EntityHandle | SharedState:
     """A handle to a source; with a condition, be woken by it from now on. Asking again changes nothing."""
-    if not await session.read(lambda _: _is_observed(session.entity, source, condition)):
-        await session.change(lambda unit: _observe(unit, session.entity, source, condition))
+    me = session.entity
+    stream = await session.read(lambda _: info_of(_source_stream(me, source)))
     if isinstance(source, EntitySource):
-        found, own = await session.read(lambda _: _reached(session.entity, source.url))
-        return EntityHandle(session, found, own)
-    stream = await session.read(lambda _: info_of(_source_stream(session.entity, source)))
-    specs = collections(stream.schema)
-    chosen = specs if source.schema is None else {name: specs[name] for name in source.schema}
+        own = await session.read(lambda _: _own_collections(source.url.split("/")[1]))
+    else:
+        own = collections(stream.schema)
+    wanted = None if condition is None else _columns(condition, own)
+    if not await session.read(lambda _: _is_observed(me, stream.id, _place(source), wanted)):
+        await session.change(_observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
+    if isinstance(source, EntitySource):
+        return EntityHandle(session, await session.read(lambda _: _entity(me, source.url)), own)
+    chosen = own if source.schema is None else {name: own[name] for name in source.schema}
     return SharedState(session, source.id, StreamRef(session, stream.id, source.path), chosen)
 
 
 async def unobserve(session: Session, source: EntitySource | DbSource) -> None:
     """Stop being woken by a source; other subscriptions are untouched."""
     me, where = session.entity, _place(source)
+    observed = await session.read(lambda _: _subscribed_streams(me, where))
 
-    def operation(unit: Unit) -> None:
-        for subscription in Subscription.objects.filter(observer=me, source_url=where):
-            wake.forget(subscription)
-            subscription.delete()
+    def run(unit: Unit) -> None:
+        for stream in observed:
+            unit.stream(stream)
+            listening = unit.tables.find(OBSERVERS, stream)
+            for subscription in [each for each in listening if each.observer_id == me.pk]:
+                wake.forget(unit, subscription)
+                unit.tables.delete(subscription)
+            if not unit.tables.find(OBSERVERS, stream):
+                unit.change_stream(stream, observed=False)
         if unit.row(me.stream_id, "manifest", f"source:{where}") is not None:
             unit.append(me.stream_id, [log.new("manifest", f"source:{where}", {"kind": "source"}, "delete")])
 
-    await session.change(operation)
+    needs = Needs(
+        (me.stream_id, *observed), rows=((me.stream_id, "manifest", f"source:{where}"),),
+        lookups=tuple((OBSERVERS, stream) for stream in observed),
+    )  # fmt: skip
+    await session.change(Verb(run, needs))
 
 
 async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[str, Any]) -> SharedState:
     """Make a shared state. Raises `StreamExists`, unless this very call made it before a crash."""
     given = SharedStateSchema.of(schema)
-    source = DbSource(id)
+    path = DbSource(id).path
     key = session.scope.name(f"mkdb:{id}")
     me = session.entity
     manifest = log.new(
@@ -144,16 +165,19 @@ async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[st
         "upsert", client_key=key,
     )  # fmt: skip
 
-    def operation(unit: Unit) -> StreamInfo:
-        if unit.append(me.stream_id, [manifest])[0].repeated:
-            return unit.stream(_stream(source.path).id)
+    def run(unit: Unit) -> int:
+        known = unit.streams.at(path)
+        if unit.append(me.stream_id, [manifest])[0].repeated and known is not None:
+            return known
         root = me.stream.root_id or me.stream_id
-        return unit.create_stream(
-            source.path, Stream.Kind.SHARED, me.owner, root=root, schema=given.to_json()
-        )
+        return unit.create_stream(path, Stream.Kind.SHARED, me.owner, root=root, schema=given.to_json()).id
 
-    made = await session.change(operation)
-    return SharedState(session, id, StreamRef(session, made.id, source.path), given)
+    needs = Needs(
+        (me.stream_id,), rows=((me.stream_id, manifest.type, manifest.key),),
+        keys=((me.stream_id, key),), paths=(path,),
+    )  # fmt: skip
+    made = await session.change(Verb(run, needs))
+    return SharedState(session, id, StreamRef(session, made, path), given)
 
 
 async def send(
@@ -163,30 +187,26 @@ async def send(
     me, writer = session.entity, session.writer
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{session.scope.name(f'send:{url}')}").hex
 
-    def operation(unit: Unit) -> None:
-        target = _entity(me, url)
-        if after is None:
-            inbox.deliver(unit, target, writer, payload, key=name, message_type=type or "")
-            return
-        inbox.check(target, payload, type or "")
-        Timer.objects.get_or_create(
-            entity=target, key=name,
-            defaults={
-                "sender": writer, "payload": payload, "message_type": type or "",
-                "due_at": unit.now + after, "created_at": unit.now,
-            },
-        )  # fmt: skip
-        unit.nudge("wake")
+    target = await session.read(lambda _: _entity(me, url))
+    message = inbox.checked(target, writer, payload, key=name, message_type=type or "")
+    if after is None:
+        await session.change(inbox.delivering(target, message))
+    else:
+        await session.change(lambda unit: _set_timer(unit, target, message, after))
 
-    await session.change(operation)
+
+def _set_timer(unit: Unit, target: Entity, message: inbox.Message, after: timedelta) -> None:
+    Timer.objects.get_or_create(
+        entity_id=unit.tables.find(ADDRESSES, target.url)[0].pk, key=message.key,
+        defaults={
+            "sender": message.sender, "payload": message.payload, "message_type": message.type,
+            "due_at": unit.now + after, "created_at": unit.now,
+        },
+    )  # fmt: skip
+    unit.nudge("wake")
 
 
 # -- inside units and reads
-
-
-def _reached(me: Entity, url: str) -> tuple[Entity, dict[str, CollectionSpec]]:
-    found = _entity(me, url)
-    return found, _own_collections(found.type)
 
 
 def _own_collections(type: str) -> dict[str, CollectionSpec]:
@@ -237,57 +257,59 @@ def _source_stream(me: Entity, source: EntitySource | DbSource) -> Stream:
     return found
 
 
-def _is_observed(me: Entity, source: EntitySource | DbSource, condition: Condition | None) -> bool:
+def _is_observed(me: Entity, stream: int, where: str, wanted: Json | None) -> bool:
     """Whether asking would change nothing: a handler may ask at every wake for the price of a read."""
-    stream = _source_stream(me, source)
-    where = _place(source)
-    if not stream.rows.model.objects.filter(
-        stream=me.stream_id, type="manifest", key=f"source:{where}"
-    ).exists():
+    manifest = RowRecord.objects.filter(stream=me.stream_id, type="manifest", key=f"source:{where}")
+    if not manifest.exists():
         return False
-    if condition is None:
+    if wanted is None:
         return True
-    if isinstance(condition, Change) and condition.timeout is not None:
+    if wanted.get("timeout_ms") is not None:
         return False
-    wanted = _columns(condition, collections(stream.schema) if isinstance(source, DbSource) else {})
-    known = (
-        Subscription.objects.filter(observer=me, source=stream, kind=wanted["kind"]).values(*wanted).first()
-    )
-    return bool(known == wanted)
+    known = Subscription.objects.filter(observer=me, source=stream, kind=wanted["kind"])
+    return bool(known.values(*wanted).first() == wanted)
 
 
-def _observe(unit: Unit, me: Entity, source: EntitySource | DbSource, condition: Condition | None) -> None:
-    stream = _source_stream(me, source)
+def _subscribed_streams(me: Entity, where: str) -> list[int]:
+    found = Subscription.objects.filter(observer=me, source_url=where).values_list("source_id", flat=True)
+    return sorted(set(found))
+
+
+def _observing(
+    me: Entity, source_stream: StreamRef, source: EntitySource | DbSource, wanted: Json | None
+) -> Operation:
     where = _place(source)
     entry: Json = {
         "kind": "source",
         "source": "db" if isinstance(source, DbSource) else "entity",
         "url": where,
     }
-    known = unit.row(me.stream_id, "manifest", f"source:{where}")
-    if known is None or not entry.items() <= known.value.items():
-        unit.append(me.stream_id, [log.new("manifest", f"source:{where}", entry, "upsert")])
-    if condition is not None:
-        if isinstance(source, DbSource):
-            known_specs = collections(stream.schema)
-        else:
-            known_specs = _own_collections(source.url.split("/")[1])
-        _subscribe(unit, me, stream.id, where, condition, known_specs)
+
+    def run(unit: Unit) -> None:
+        known = unit.row(me.stream_id, "manifest", f"source:{where}")
+        if known is None or not entry.items() <= known.value.items():
+            unit.append(me.stream_id, [log.new("manifest", f"source:{where}", entry, "upsert")])
+        if wanted is not None:
+            _subscribe(unit, me, source_stream.within(unit), where, wanted)
+
+    needs = Needs((me.stream_id,), rows=((me.stream_id, "manifest", f"source:{where}"),))
+    return Verb(run, needs + source_stream.needs)
 
 
-def _subscribe(
-    unit: Unit, me: Entity, stream: int, where: str, condition: Condition, known: Mapping[str, CollectionSpec]
-) -> None:  # fmt: skip
-    wanted = _columns(condition, known)
-    kind = wanted.pop("kind")
-    subscription, _ = Subscription.objects.update_or_create(
-        observer=me, source_id=stream, kind=kind,
-        defaults={**wanted, "source_url": where},
-        create_defaults={**wanted, "source_url": where, "created_at": unit.now},
-    )  # fmt: skip
-    if not unit.stream(stream).observed:
+def _subscribe(unit: Unit, me: Entity, stream: int, where: str, wanted: Json) -> None:
+    observed = unit.stream(stream).observed
+    kind = wanted["kind"]
+    listening = unit.tables.find(OBSERVERS, stream) if observed else []
+    known = next((each for each in listening if each.observer_id == me.pk and each.kind == kind), None)
+    if known is None:
+        known = unit.tables.add(
+            Subscription(observer_id=me.pk, source_id=stream, source_url=where, created_at=unit.now, **wanted)
+        )
+    else:
+        unit.tables.change(known, source_url=where, **wanted)
+    if not observed:
         unit.change_stream(stream, observed=True)
-    wake.arm_timeout(unit, subscription)
+    wake.arm_timeout(unit, known)
 
 
 def _columns(condition: Condition, known: Mapping[str, CollectionSpec]) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from entities.context.record_run import RunHandle
 from entities.context.session import Scope, Session
 from entities.context.state import Collections, EntityDb, SharedState, State, StreamRef
 from entities.exceptions import EntitiesError
-from entities.models import Entity
+from entities.lookups import AGENTS
 from entities.types.registry import TypeDefinition
 from entities.types.tool import Tool
 from entities.wakes.sources import Condition, DbSource, EntitySource
-from shared_state.api import Event, Json, SharedStateSchema, Unit
+from shared_state.api import Event, Json, Needs, SharedStateSchema, Unit, Verb
 
 
 @dataclass(frozen=True)
@@ -228,16 +228,22 @@ class HandlerContext(Generic[S]):
         """Set a tag; `title` is what lists and pages show."""
         name = self.session.scope.name(f"tag:{key}")
 
-        def operation(unit: Unit) -> None:
-            me = self.session.entity
-            unit.append(me.stream_id, [log.new("tags", key, {"value": value}, "upsert", client_key=name)])
-            fresh = Entity.objects.get(pk=me.pk)
-            fresh.tags = {**fresh.tags, key: value}
-            fresh.title = value[:200] if key == "title" else fresh.title
-            fresh.save(update_fields=("tags", "title"))
+        me = self.session.entity
+        event = log.new("tags", key, {"value": value}, "upsert", client_key=name)
+
+        def run(unit: Unit) -> None:
+            fresh = presence.current(unit, me)
+            unit.append(me.stream_id, [event])
+            unit.tables.change(
+                fresh, tags={**fresh.tags, key: value}, title=value[:200] if key == "title" else fresh.title
+            )
             presence.announce(unit, fresh)
 
-        await self.session.change(operation)
+        needs = Needs(
+            (me.stream_id,), rows=((me.stream_id, "tags", key),), keys=((me.stream_id, name),),
+            lookups=((AGENTS, me.pk),),
+        )  # fmt: skip
+        await self.session.change(Verb(run, needs))
 
     @asynccontextmanager
     async def atomic(self) -> AsyncIterator[None]:

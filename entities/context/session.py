@@ -18,8 +18,8 @@ from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from entities.models import Entity
-from entities.wakes.wake import Claimed
-from shared_state.api import Fence, Provenance, Row, Unit, append, committed, in_thread, submit
+from entities.wakes.lease import Claimed
+from shared_state.api import Fence, Provenance, Row, Unit, append, committed, in_thread, submit, together
 
 MAX_NAME = 160
 """The longest description in a change's key; a longer one is cut, and told apart by its hash."""
@@ -119,7 +119,7 @@ class Session:
         operations = [*scope.staged, *last]
         if operations:
             provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
-            await submit(_all(operations), provenance=provenance, fence=self.fence)
+            await submit(together(operations), provenance=provenance, fence=self.fence)
 
     async def append(self, events: Sequence[Any], run: str = "") -> list[Any]:
         """Append to the entity's own log: the hot path of the agent loop."""
@@ -127,9 +127,5 @@ class Session:
         return await append(self.stream, events, provenance=provenance, fence=self.fence)
 
     async def _rehearse(self, operations: Sequence[Operation], provenance: Provenance) -> Any:
-        results = await submit(_all(operations), provenance=provenance, fence=self.fence, rehearse=True)
+        results = await submit(together(operations), provenance=provenance, fence=self.fence, rehearse=True)
         return results[-1]
-
-
-def _all(operations: Sequence[Operation]) -> Callable[[Unit], list[Any]]:
-    return lambda unit: [operation(unit) for operation in operations]

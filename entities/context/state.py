@@ -17,9 +17,12 @@ from shared_state.api import (
     CollectionSpec,
     InvalidRow,
     Json,
+    Needs,
     SharedStateSchema,
     StateRow,
+    StreamNotFound,
     Unit,
+    Verb,
     collection,
     get_stream,
 )
@@ -27,6 +30,7 @@ from shared_state.api import (
 M = TypeVar("M", bound=BaseModel, default=Any)
 R = TypeVar("R", default=StateRow)
 S = TypeVar("S", bound="State")
+T = TypeVar("T")
 
 Shape = Callable[[StateRow], R]
 """How a row is handed to the handler: as it is, or as its model."""
@@ -47,6 +51,29 @@ class StreamRef:
     def id(self) -> int:
         """The stream's id now."""
         return get_stream(self._path).id if self._path else self._known
+
+    def within(self, unit: Unit) -> int:
+        """The stream's id within a unit. Raises `StreamNotFound`."""
+        if not self._path:
+            return self._known
+        found = unit.streams.at(self._path)
+        if found is None:
+            raise StreamNotFound(f"There is no stream at {self._path!r}.")
+        return found
+
+    @property
+    def needs(self) -> Needs:
+        """What a unit that changes the stream needs."""
+        return Needs(paths=(self._path,)) if self._path else Needs((self._known,))
+
+    def change(
+        self, work: Callable[[Unit, int], T], type: str = "", key: str = "", client_key: str = ""
+    ) -> Verb[T]:
+        """A verb that changes one row of the stream."""
+        needs = self.needs
+        if not self._path:
+            needs += Needs(rows=((self._known, type, key),), keys=((self._known, client_key),))
+        return Verb(lambda unit: work(unit, self.within(unit)), needs)
 
 
 class ReadOnlyCollection(Generic[R]):
@@ -91,22 +118,21 @@ class StateCollection(ReadOnlyCollection[R]):
 
     async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
         """Add a row. Raises `InvalidRow`, `RowExists`."""
-        value = _whole(row, fields)
-        key = self._name("insert", value)
-        return self._shape(
-            await self._session.change(
-                lambda unit: collection.insert(unit, self._stream.id, self.spec, value, client_key=key)
-            )
-        )
+        return await self._put(collection.insert, "insert", _whole(row, fields))
 
     async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
         """Add a row, or replace the one with its key. Raises `InvalidRow`."""
-        value = _whole(row, fields)
-        key = self._name("upsert", value)
+        return await self._put(collection.upsert, "upsert", _whole(row, fields))
+
+    async def _put(self, put: Callable[..., StateRow], verb: str, value: Json) -> R:
+        key = self._name(verb, value)
+
+        def work(unit: Unit, stream: int) -> StateRow:
+            return put(unit, stream, self.spec, value, client_key=key)
+
+        row_key = str(value.get(self.spec.primary_key))
         return self._shape(
-            await self._session.change(
-                lambda unit: collection.upsert(unit, self._stream.id, self.spec, value, client_key=key)
-            )
+            await self._session.change(self._stream.change(work, self.spec.type, row_key, key))
         )
 
     async def update(
@@ -119,29 +145,25 @@ class StateCollection(ReadOnlyCollection[R]):
         given: Changes = change if change is not None else changes
         client_key = self._session.key(f"update:{self.spec.type}:{key}")
 
-        def operation(unit: Unit) -> StateRow:
+        def work(unit: Unit, stream: int) -> StateRow:
             return collection.update(
-                unit, self._stream.id, self.spec, str(key), given,
+                unit, stream, self.spec, str(key), given,
                 expect_version=expect_version, client_key=client_key,
             )  # fmt: skip
 
-        return self._shape(await self._session.change(operation))
+        changing = self._stream.change(work, self.spec.type, str(key), client_key)
+        return self._shape(await self._session.change(changing))
 
     async def delete(self, key: str, *, expect_version: int | None = None) -> None:
         """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
         client_key = self._session.key(f"delete:{self.spec.type}:{key}")
 
-        def operation(unit: Unit) -> None:
+        def work(unit: Unit, stream: int) -> None:
             collection.delete(
-                unit,
-                self._stream.id,
-                self.spec,
-                str(key),
-                expect_version=expect_version,
-                client_key=client_key,
+                unit, stream, self.spec, str(key), expect_version=expect_version, client_key=client_key
             )
 
-        await self._session.change(operation)
+        await self._session.change(self._stream.change(work, self.spec.type, str(key), client_key))
 
     def _name(self, verb: str, value: Json) -> str:
         return self._session.key(f"{verb}:{self.spec.type}:{value.get(self.spec.primary_key)}")

@@ -1,9 +1,9 @@
-"""Messages: checked, appended, and the wake asked for, in one unit."""
+"""Messages: checked, appended to the log, and the wake asked for, in one unit."""
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,16 +12,36 @@ from entities import presence
 from entities.catalog import log
 from entities.conf import conf
 from entities.exceptions import EntityStopped, InvalidInput, KeyTaken, UnknownType
+from entities.lookups import AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry, validated
 from entities.wakes import wake
-from shared_state.api import Event, Unit
+from shared_state.api import Event, Needs, Unit, Verb
 
 
-def check(entity: Entity, payload: Any, message_type: str) -> Any:
-    """The payload with its schema's defaults. Raises `InvalidInput`, `EntityStopped`."""
-    if presence.is_over(entity):
-        raise EntityStopped(f"{entity.url} was {entity.state} and takes no more messages.")
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be put into an inbox; `payload` was checked. The key makes it repeatable."""
+
+    sender: str
+    payload: Any
+    key: str
+    type: str
+
+
+def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = "") -> Message:
+    """A message that its receiver can take. The schemas of its type are users' code: not to be run in a unit.
+
+    Raises `InvalidInput`, `EntityStopped`.
+    """
+    if "\x00" in f"{key}{message_type}":
+        raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
+    return Message(sender, _payload(entity, payload, message_type), key or uuid.uuid4().hex, message_type)
+
+
+def _payload(entity: Entity, payload: Any, message_type: str) -> Any:
+    """The payload with its schema's defaults."""
+    _require_alive(entity)
     try:
         size = len(orjson.dumps(payload))
     except TypeError as error:
@@ -40,30 +60,49 @@ def check(entity: Entity, payload: Any, message_type: str) -> Any:
     return found.checked_message(message_type, payload)
 
 
-def deliver(
-    unit: Unit, entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = ""
-) -> Event:
+def _require_alive(entity: Entity) -> None:
+    if presence.is_over(entity):
+        raise EntityStopped(f"{entity.url} was {entity.state} and takes no more messages.")
+
+
+def delivering(entity: Entity, message: Message) -> Verb[Event]:
+    """Append a checked message to an entity's log and wake it. The verb raises as `put`."""
+    needs = Needs(
+        streams=(entity.stream_id,),
+        rows=((entity.stream_id, "inbox", message.key),),
+        keys=((entity.stream_id, f"inbox:{message.key}"),),
+        lookups=((AGENTS, entity.pk), (WAITING, entity.pk)),
+    )
+    return Verb(lambda unit: put(unit, entity, message), needs)
+
+
+def delivery(
+    entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = ""
+) -> Verb[Event]:
     """Append a message to an entity's log and wake it. Sending again with the same key changes nothing.
 
-    Raises `InvalidInput`, `EntityStopped`, and `KeyTaken` if it is another sender's key.
+    Checked here, done where the verb is. Raises `InvalidInput`, `EntityStopped`; the verb raises
+    `EntityStopped`, and `KeyTaken` if it is another sender's key.
     """
-    if "\x00" in f"{key}{message_type}":
-        raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
-    presence.look_again(unit, entity)
-    payload = check(entity, payload, message_type)
-    key = key or uuid.uuid4().hex
+    return delivering(entity, checked(entity, sender, payload, key=key, message_type=message_type))
+
+
+def put(unit: Unit, entity: Entity, message: Message) -> Event:
+    """Append a checked message and wake its receiver, within a unit. Raises `EntityStopped`, `KeyTaken`."""
+    entity = presence.current(unit, entity)
+    _require_alive(entity)
     value = {
-        "from": sender,
-        "payload": payload,
-        "message_type": message_type or None,
+        "from": message.sender,
+        "payload": message.payload,
+        "message_type": message.type or None,
         "timestamp": log.iso(unit.now),
     }
-    message = log.new("inbox", key, value, client_key=f"inbox:{key}")
-    provenance = replace(unit.provenance, writer=sender)
-    event = unit.append(entity.stream_id, [message], provenance=provenance)[0]
-    if event.repeated and event.provenance.writer != sender:
+    event = log.new("inbox", message.key, value, client_key=f"inbox:{message.key}")
+    provenance = replace(unit.provenance, writer=message.sender)
+    found = unit.append(entity.stream_id, [event], provenance=provenance)[0]
+    if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken
-    if not event.repeated:
-        wake.request_inbox(unit, entity, sender, event.offset)
+    if not found.repeated:
+        wake.request_inbox(unit, entity, message.sender, found.offset)
         presence.touch(unit, entity)
-    return event
+    return found

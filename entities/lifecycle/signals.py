@@ -1,4 +1,4 @@
-"""What people do to entities: signals, and the admin's levers. Each is one unit, and an event in the log."""
+"""What people do to entities: signals, and the admin's levers. Each is a verb."""
 
 from __future__ import annotations
 
@@ -7,52 +7,54 @@ import uuid
 from entities import presence
 from entities.catalog import log
 from entities.exceptions import InvalidInput
-from entities.models import Entity, Wake
-from entities.wakes import wake
-from shared_state.api import Unit
+from entities.lookups import AGENTS
+from entities.models import Entity
+from entities.wakes import lease
+from shared_state.api import Needs, Unit, Verb
 
 SIGNALS = ("SIGINT",)
 """The signals that are delivered so far; see `spec.md`, section 8."""
 
 
-def signal(unit: Unit, entity: Entity, name: str, sender: str, reason: str = "") -> str:
-    """Send a lifecycle signal. Returns its outcome, which the log holds too. Raises `InvalidInput`."""
+def signalling(entity: Entity, name: str, sender: str, reason: str = "") -> Verb[str]:
+    """Send a lifecycle signal. Answers its outcome, which the log holds too. Raises `InvalidInput`."""
     if name not in SIGNALS:
         raise InvalidInput(f"{name!r} is not a signal that can be sent; there is {', '.join(SIGNALS)}.")
-    presence.look_again(unit, entity)
-    running = presence.lease_held(entity)
-    outcome = "run interrupted" if running else "nothing was running"
-    if running:
-        epoch = unit.stream(entity.stream_id).epoch
-        Entity.objects.filter(pk=entity.pk).update(interrupt_epoch=epoch)
-        unit.nudge(f"signal:{entity.pk}")
-    moment = log.iso(unit.now)
-    value = {
-        "signal": name, "status": "handled", "sender": sender, "reason": reason or None, "outcome": outcome,
-        "previous_state": entity.status, "new_state": "idle" if running else entity.status,
-        "timestamp": moment, "handled_at": moment, "handled_by": "runtime",
-    }  # fmt: skip
-    unit.append(entity.stream_id, [log.new("signal", uuid.uuid4().hex, value)])
-    return outcome
+    key = uuid.uuid4().hex
+
+    def run(unit: Unit) -> str:
+        me = presence.current(unit, entity)
+        running = presence.lease_held(me)
+        outcome = "run interrupted" if running else "nothing was running"
+        before = me.status
+        if running:
+            epoch = unit.stream(me.stream_id).epoch
+            unit.tables.change(me, interrupt_epoch=epoch)
+            unit.nudge(f"signal:{me.pk}:{epoch}")
+        moment = log.iso(unit.now)
+        value = {
+            "signal": name, "status": "handled", "sender": sender, "reason": reason or None,
+            "outcome": outcome, "previous_state": before, "new_state": "idle" if running else before,
+            "timestamp": moment, "handled_at": moment, "handled_by": "runtime",
+        }  # fmt: skip
+        unit.append(me.stream_id, [log.new("signal", key, value)])
+        return outcome
+
+    return Verb(run, _needs(entity))
 
 
-def release_lease(unit: Unit, entity: Entity) -> bool:
-    """Take the lease from whoever holds it: its writes are refused from now on, its wake is due again."""
-    presence.look_again(unit, entity)
-    if entity.lease_expires_at is None:
-        return False
-    unit.raise_epochs([entity.stream_id])
-    Wake.objects.filter(entity=entity, state=Wake.State.CLAIMED).update(state=Wake.State.PENDING)
-    presence.touch(unit, entity, lease_owner="", lease_expires_at=None)
-    unit.nudge("wake")
-    return True
+def releasing_lease(entity: Entity) -> Verb[bool]:
+    """Take the lease from whoever holds it. Answers whether there was one."""
+
+    def run(unit: Unit) -> bool:
+        me = presence.current(unit, entity)
+        if me.lease_expires_at is None:
+            return False
+        lease.free(unit, me)
+        return True
+
+    return Verb(run, _needs(entity))
 
 
-def retry_parked(unit: Unit, parked: Wake) -> bool:
-    """Make a parked wake due again."""
-    parked.refresh_from_db(fields=("state",))
-    if parked.state != Wake.State.PARKED:
-        return False
-    presence.look_again(unit, parked.entity)
-    wake.retry(unit, parked)
-    return True
+def _needs(entity: Entity) -> Needs:
+    return Needs((entity.stream_id,), lookups=((AGENTS, entity.pk),))

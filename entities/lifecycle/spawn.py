@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from django.db import IntegrityError
 
 from entities import presence
 from entities.catalog import log
 from entities.exceptions import EntityExists, InvalidInput
 from entities.lifecycle import inbox
+from entities.lookups import ADDRESSES, AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry
-from shared_state.api import StreamExists, Unit, database
+from shared_state.api import Needs, StreamExists, Unit, Verb
 from shared_state.models import Stream
 
+KEY_PREFIX = "born:"
+"""What the key of an agent's first event begins with. It is stored in the logs of agents made long ago."""
 _SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$")
 
 
@@ -40,48 +41,87 @@ class SpawnRequest:
     """Makes spawning repeatable: the same key with the same address answers with what is there."""
 
 
-def spawn(unit: Unit, request: SpawnRequest) -> Entity:
-    """Make an entity. Raises `UnknownType`, `InvalidInput` and `EntityExists`."""
+@dataclass(frozen=True)
+class _Checked:
+    """A request whose arguments and first message fit."""
+
+    request: SpawnRequest
+    args: Any
+    message: inbox.Message | None
+
+    @property
+    def url(self) -> str:
+        return f"/{self.request.type}/{self.request.slug}"
+
+    @property
+    def needs(self) -> Needs:
+        owner = presence.path_of(self.request.owner)
+        return Needs(paths=(self.url, owner), lookups=((ADDRESSES, self.url),))
+
+
+def spawning(request: SpawnRequest) -> Verb[Entity]:
+    """Make an entity. Checked here, done where the verb is.
+
+    Raises `UnknownType`, `InvalidInput`; the verb raises `EntityExists`.
+    """
+    checked = _checked(request)
+    return Verb(lambda unit: _spawn(unit, checked), checked.needs)
+
+
+def _checked(request: SpawnRequest) -> _Checked:
+    """The schemas of a type are users' code: not to be run in a unit."""
     found = registry.get(request.type)
     if not _SLUG.match(request.slug):
         raise InvalidInput(
             f"{request.slug!r} cannot be an id: letters, digits and . _ ~ -, at most 128 characters, "
             "beginning with a letter or digit."
         )
-    url = f"/{found.name}/{request.slug}"
+    request = replace(request, type=found.name)  # what was asked for may be an alias
     args = found.checked_args(request.args or {})
-    known = Entity.objects.filter(url=url).first()
+    if request.message is None:
+        return _Checked(request, args, None)
+    key = uuid.uuid5(uuid.NAMESPACE_URL, request.key).hex if request.key else ""
+    message = inbox.checked(
+        Entity(type=request.type, url=f"/{request.type}/{request.slug}"), request.creator, request.message,
+        key=key, message_type=request.message_type,
+    )  # fmt: skip
+    return _Checked(request, args, message)
+
+
+def _spawn(unit: Unit, checked: _Checked) -> Entity:
+    request, url = checked.request, checked.url
+    known = unit.tables.one(ADDRESSES, url)
     if known is not None:
-        if request.key and _spawn_key(unit, known) == request.key:
+        if request.key and unit.repeated(known.stream_id, f"{KEY_PREFIX}{request.key}"):
             return known
         raise EntityExists(f"There is an agent at {url} already; choose another id.")
-    entity = _create(unit, request, found.name, url, args)
+    entity = _create(unit, checked)
     _first_events(unit, entity, request)
-    if request.message is not None:
-        key = uuid.uuid5(uuid.NAMESPACE_URL, request.key).hex if request.key else ""
-        inbox.deliver(
-            unit, entity, request.creator, request.message, key=key, message_type=request.message_type
-        )
+    if checked.message is not None:
+        inbox.put(unit, entity, checked.message)
     else:
         presence.announce(unit, entity)
     return entity
 
 
-def _create(unit: Unit, request: SpawnRequest, type_name: str, url: str, args: Any) -> Entity:
-    parent = request.parent
+def _create(unit: Unit, checked: _Checked) -> Entity:
+    request, parent = checked.request, checked.request.parent
     root = (parent.stream.root_id or parent.stream_id) if parent else None
     try:
-        stream = unit.create_stream(url, Stream.Kind.ENTITY, request.owner, root=root)
-        with database.atomic():
-            return Entity.objects.create(
-                type=type_name, slug=request.slug, url=url, stream_id=stream.id, parent=parent,
-                presence_id=presence.ensure(unit, request.owner).id,
-                owner=request.owner, created_by=request.creator, args=args, tags=dict(request.tags),
-                title=request.title[:200], created_at=unit.now, last_activity_at=unit.now,
-                state=Entity.State.SPAWNING if request.message is not None else Entity.State.IDLE,
-            )  # fmt: skip
-    except (StreamExists, IntegrityError):
-        raise EntityExists(f"There is an agent at {url} already; choose another id.") from None
+        stream = unit.create_stream(checked.url, Stream.Kind.ENTITY, request.owner, root=root)
+    except StreamExists:
+        raise EntityExists(f"There is an agent at {checked.url} already; choose another id.") from None
+    entity = Entity(
+        type=request.type, slug=request.slug, url=checked.url, stream_id=stream.id,
+        parent_id=parent.pk if parent else None, presence_id=presence.ensure(unit, request.owner),
+        owner=request.owner, created_by=request.creator, args=checked.args, tags=dict(request.tags),
+        title=request.title[:200], created_at=unit.now, last_activity_at=unit.now,
+        state=Entity.State.SPAWNING if request.message is not None else Entity.State.IDLE,
+    )  # fmt: skip
+    unit.tables.add(entity)
+    unit.tables.know(AGENTS, entity.pk, entity)
+    unit.tables.know(WAITING, entity.pk)
+    return entity
 
 
 def _first_events(unit: Unit, entity: Entity, request: SpawnRequest) -> None:
@@ -89,18 +129,10 @@ def _first_events(unit: Unit, entity: Entity, request: SpawnRequest) -> None:
         "entity_type": entity.type, "args": entity.args, "created_by": request.creator,
         "parent_url": request.parent.url if request.parent else None, "timestamp": log.iso(unit.now),
     }  # fmt: skip
-    # The prefix "born:" is stored in the logs of agents that were made long ago, so it stays as it is.
-    events = [
-        log.new("entity_created", "created", created, client_key=f"born:{request.key}" if request.key else "")
-    ]
+    key = f"{KEY_PREFIX}{request.key}" if request.key else ""
+    events = [log.new("entity_created", "created", created, client_key=key)]
     tags = dict(request.tags)
     if request.title:
         tags["title"] = request.title[:200]
     events += [log.new("tags", name, {"value": str(value)}) for name, value in tags.items()]
     unit.append(entity.stream_id, events)
-
-
-def _spawn_key(unit: Unit, entity: Entity) -> str:
-    """The key that an entity was made with."""
-    found = entity.stream.events.filter(offset=1).values_list("client_key", flat=True).first()
-    return (found or "").removeprefix("born:")

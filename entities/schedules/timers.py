@@ -6,32 +6,36 @@ import structlog
 
 from entities.exceptions import EntitiesError
 from entities.lifecycle import inbox
-from entities.models import Timer
-from shared_state.api import SharedStateError, Unit, database
+from entities.lifecycle.inbox import Message
+from entities.lookups import AGENTS, TIMERS, WAITING
+from entities.wakes import sql
+from shared_state.api import SharedStateError, Unit
 
 logger = structlog.get_logger(__name__)
+AT_ONCE = 256
+"""How many timers are delivered in one unit."""
 
 
-def deliver_due(unit: Unit, limit: int = 100) -> int:
-    """Deliver what is due. Returns how many timers there were; one whose receiver is gone is dropped."""
-    due = Timer.objects.filter(due_at__lte=unit.now).select_related("entity").order_by("due_at")
-    if database.connection().vendor == "postgresql":
-        due = due.select_for_update(skip_locked=True, of=("self",))
-    found = list(due[:limit])
-    for timer in found:
-        # Stopped meanwhile, or its schema changed, or its log was closed: nobody is there to hear of it, and
-        # what was refused once must not keep the worker from its other work.
+def deliver_due(unit: Unit) -> int:
+    """Deliver what is due, in a unit that has changed nothing so far. Returns how many timers there were.
+
+    One whose receiver is gone is dropped; one whose receiver's log somebody else holds waits for its turn.
+    """
+    due = sql.due_timers(unit.now, AT_ONCE)
+    held = unit.streams.hold({stream for _, stream in due})
+    unit.tables.ask(TIMERS, [ident for ident, stream in due if stream in held])
+    found = [unit.tables.one(TIMERS, ident) for ident, stream in due if stream in held]
+    timers = [timer for timer in found if timer is not None]
+    unit.tables.ask(AGENTS, [timer.entity_id for timer in timers])
+    unit.tables.ask(WAITING, [timer.entity_id for timer in timers])
+    for timer in timers:
+        entity = unit.tables.one(AGENTS, timer.entity_id)
+        # Stopped meanwhile, or its log was closed: nobody is there to hear of it, and what was refused once
+        # must not keep the worker from its other work.
         try:
-            inbox.deliver(
-                unit,
-                timer.entity,
-                timer.sender,
-                timer.payload,
-                key=timer.key,
-                message_type=timer.message_type,
-            )
+            if entity is not None:
+                inbox.put(unit, entity, Message(timer.sender, timer.payload, timer.key, timer.message_type))
         except (EntitiesError, SharedStateError) as error:
-            logger.warning("timer_dropped", entity=timer.entity.url, reason=str(error))
-    if found:
-        Timer.objects.filter(pk__in=[timer.pk for timer in found]).delete()
-    return len(found)
+            logger.warning("timer_dropped", entity=entity.url if entity else "", reason=str(error))
+        unit.tables.delete(timer)
+    return len(timers)

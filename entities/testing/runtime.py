@@ -32,8 +32,8 @@ from entities.conf import DEFAULT, OFFLINE
 from entities.models import Entity, Timer, Wake
 from entities.types import script
 from entities.types.registry import Registry, registry
-from entities.wakes import wake
-from entities.wakes.wake import Claimed
+from entities.wakes import lease
+from entities.wakes.lease import Claimed
 from entities.worker import runtime
 from entities.worker.runtime import Execution
 from entities.worker.worker import Worker
@@ -145,7 +145,7 @@ def _nothing_left() -> bool:
 
 async def claim(name: str = "test-worker", limit: int = 10) -> list[Claimed]:
     """Claim due wakes as a worker of that name."""
-    return await submit(lambda unit: wake.claim(unit, name, limit), provenance=Provenance(f"system:{name}"))
+    return await submit(lease.claiming(name, limit), provenance=Provenance(f"system:{name}"))
 
 
 async def claim_one(name: str = "test-worker") -> Execution:
@@ -177,9 +177,7 @@ async def expire(*urls: str) -> None:
 
 async def recover(dead_owners: Collection[str] = ()) -> int:
     """Take back what dead workers held."""
-    return await submit(
-        lambda unit: wake.recover(unit, dead_owners=dead_owners), provenance=Provenance("system:test")
-    )
+    return await submit(lease.recovering(dead_owners=dead_owners), provenance=Provenance("system:test"))
 
 
 # -- entities and what is in their logs

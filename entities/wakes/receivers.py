@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from entities import presence
 from entities.catalog.events import COLLECTIONS, EVENTS, LOG_ONLY
 from entities.exceptions import UnknownType
+from entities.lookups import AGENTS, OBSERVERS
 from entities.models import Entity, Subscription
 from entities.types.registry import registry
 from entities.wakes import wake
@@ -23,7 +25,7 @@ _QUIET = (frozenset(EVENTS) | LOG_ONLY) - {"tags"}
 
 def connect() -> None:
     """Listen. Called once, when the app is ready."""
-    events_appended.connect(wake_observers, dispatch_uid="entities.wakes.receivers.wake_observers")
+    events_appended.listen(wake_observers, dispatch_uid="entities.wakes.receivers.wake_observers")
 
 
 def wake_observers(sender: Any, unit: Unit, events: list[Event], **kwargs: Any) -> None:
@@ -34,22 +36,26 @@ def wake_observers(sender: Any, unit: Unit, events: list[Event], **kwargs: Any) 
             by_stream[event.stream].append(event)
     if not by_stream:
         return
-    listening = Subscription.objects.filter(source__in=list(by_stream)).select_related("observer")
-    for subscription in listening.order_by("id"):
-        if subscription.observer.state not in (Entity.State.STOPPED, Entity.State.KILLED):
-            _wake(unit, subscription, by_stream[subscription.source_id])
+    # Of all observed streams of the batch at once: others will ask for theirs.
+    unit.tables.ask(OBSERVERS, {*unit.streams.observed(), *by_stream})
+    listening = [each for stream in by_stream for each in unit.tables.find(OBSERVERS, stream)]
+    unit.tables.ask(AGENTS, [each.observer_id for each in listening])
+    for subscription in sorted(listening, key=lambda each: each.pk):
+        observer = unit.tables.one(AGENTS, subscription.observer_id)
+        if observer is not None and not presence.is_over(observer):
+            _wake(unit, subscription, observer, by_stream[subscription.source_id])
 
 
-def _wake(unit: Unit, subscription: Subscription, events: list[Event]) -> None:
+def _wake(unit: Unit, subscription: Subscription, observer: Entity, events: list[Event]) -> None:
     if subscription.kind == Subscription.Kind.RUN_FINISHED:
         for event in events:
             if event.type == "run" and event.value["status"] in ("completed", "failed"):
-                wake.request_finished(unit, subscription, _finished(subscription, event))
+                wake.request_finished(unit, subscription, observer, _finished(subscription, event))
         return
-    matching = [event for event in events if _matches(subscription, event)]
+    matching = [event for event in events if _matches(subscription, observer, event)]
     if matching:
         names = _names(unit, subscription)
-        wake.request_change(unit, subscription, [_change(event, names) for event in matching])
+        wake.request_change(unit, subscription, observer, [_change(event, names) for event in matching])
 
 
 def _finished(subscription: Subscription, event: Event) -> dict[str, Any]:
@@ -61,9 +67,9 @@ def _finished(subscription: Subscription, event: Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _matches(subscription: Subscription, event: Event) -> bool:
+def _matches(subscription: Subscription, observer: Entity, event: Event) -> bool:
     """Whether a change counts. An entity's own writes never wake it: it knows of them."""
-    if event.provenance.writer == f"agent:{subscription.observer.url}":
+    if event.provenance.writer == f"agent:{observer.url}":
         return False
     if subscription.operations and event.operation not in subscription.operations:
         return False

@@ -7,9 +7,8 @@ off, parked or handed back after; in between only the log changes, under the lea
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 from django.utils import timezone
@@ -24,15 +23,15 @@ from entities.context import HandlerContext, Session, Setup, WakeEvent
 from entities.exceptions import EntitiesError, RunAborted, RunFailed, WorkerDied
 from entities.models import Wake
 from entities.types.registry import TypeDefinition, registry
-from entities.wakes import wake
-from entities.wakes.wake import Claimed
+from entities.wakes import lease
+from entities.wakes.lease import Claimed
 from shared_state.api import (
     Event,
     NewEvent,
     Provenance,
     Row,
     StaleEpoch,
-    Unit,
+    Verb,
     in_thread,
     read,
     row_of,
@@ -40,6 +39,7 @@ from shared_state.api import (
 )
 from shared_state.models import RowRecord
 
+T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 
 
@@ -52,6 +52,8 @@ class Execution:
     context: HandlerContext | None = None
     definition: TypeDefinition | None = None
     interrupted: bool = False
+    ending: bool = False
+    """Whether its lease is being given back by itself."""
     _begun: bool = False
 
     @property
@@ -177,7 +179,7 @@ def _runs_of(claimed: Claimed) -> list[Row]:
 
 
 async def _settle(execution: Execution) -> None:
-    await _unit(execution, lambda unit: wake.settle(unit, execution.claimed))
+    await _unit(execution, lease.settling(execution.claimed))
 
 
 async def _put_off(execution: Execution, message: str, not_before: float = 0.0) -> None:
@@ -187,13 +189,8 @@ async def _put_off(execution: Execution, message: str, not_before: float = 0.0) 
         closing = []
         if claimed.wake.attempts >= conf.max_attempts:
             closing = await in_thread(_closing_events, execution, message)
-
-        def put_off(unit: Unit) -> datetime | None:
-            for run, events in closing:
-                unit.append(execution.session.stream, events, provenance=replace(unit.provenance, run=run))
-            return wake.fail(unit, claimed, message, not_before=not_before)
-
-        due = await _unit(execution, put_off)
+        failing = lease.failing(claimed, message, not_before=not_before, closing=closing)
+        due = await _unit(execution, failing)
     except StaleEpoch:
         logger.warning("lease_lost", entity=execution.url)
         return
@@ -236,7 +233,7 @@ async def _ended(execution: Execution) -> None:
 
 
 async def _hand_back(execution: Execution) -> None:
-    await _unit(execution, lambda unit: wake.hand_back(unit, execution.claimed))
+    await _unit(execution, lease.handing_back(execution.claimed))
 
 
 async def _quietly(step: Any, execution: Execution) -> None:
@@ -247,6 +244,8 @@ async def _quietly(step: Any, execution: Execution) -> None:
         logger.info("lease_lost", entity=execution.url)
 
 
-async def _unit(execution: Execution, run: Any) -> Any:
+async def _unit(execution: Execution, run: Verb[T]) -> T:
+    """Do what ends the lease."""
+    execution.ending = True
     provenance = Provenance(execution.session.writer, execution.claimed.key)
     return await submit(run, provenance=provenance, fence=execution.claimed.fence)

@@ -26,10 +26,10 @@ from entities.agent.providers import close_providers
 from entities.conf import conf
 from entities.schedules import timers
 from entities.types.registry import registry
-from entities.wakes import sql, wake
+from entities.wakes import lease, sql
 from entities.worker import runtime
 from entities.worker.runtime import Execution
-from shared_state.api import Hint, Provenance, Unit, in_thread, submit
+from shared_state.api import Hint, Needs, Provenance, Unit, Verb, in_thread, submit
 from shared_state.notify import bus
 
 logger = structlog.get_logger(__name__)
@@ -95,7 +95,8 @@ class Worker:
         for nudge in nudges:
             kind, _, rest = nudge.partition(":")
             if kind == "signal":
-                self._interrupt(int(rest))
+                entity, _, epoch = rest.partition(":")
+                self._interrupt(int(entity), int(epoch))
         self._look.set()
 
     # -- claiming
@@ -126,14 +127,14 @@ class Worker:
         free = self._concurrency - len(self._running)
         if free <= 0 or self._stopping:
             return
-        claimed, self._alarm = await self._unit(lambda unit: claim_due(unit, self.name, free))
+        claimed, self._alarm = await self._unit(claiming_due(self.name, free))
         for found in claimed:
             self._run(found)
         self._note_idle()
         if claimed:  # there may be more: of others than these, or than there was room for
             self._look.set()
 
-    def _run(self, claimed: wake.Claimed) -> None:
+    def _run(self, claimed: lease.Claimed) -> None:
         entity = claimed.entity.pk
         execution = runtime.prepare(claimed)
         task = self._spawn(runtime.execute(execution))
@@ -165,14 +166,18 @@ class Worker:
             await self._guarded(self._renew)
 
     async def _renew(self) -> None:
-        held = list(self._running)
+        held = [execution.claimed for execution, _ in self._running.values()]
         if not held:
             return
-        kept = await self._unit(lambda unit: wake.renew(unit, self.name, held))
-        for entity in set(held) - kept:
-            if entity in self._running:
-                logger.warning("lease_not_renewed", entity=entity)
-                self._running[entity][1].cancel()
+        kept = await self._unit(lease.renewing(self.name, held))
+        for claimed in held:
+            execution, task = self._running.get(claimed.entity.pk, (None, None))
+            # Settled meanwhile, or claimed anew: nothing was lost.
+            if claimed.entity.pk in kept or execution is None or task is None:
+                continue
+            if execution.claimed is claimed and not execution.ending:
+                logger.warning("lease_not_renewed", entity=claimed.entity.pk)
+                task.cancel()
 
     async def _watch_loop(self) -> None:
         """Twice a second: signals whose nudge was lost, leases that ended, workers that died."""
@@ -182,18 +187,19 @@ class Worker:
 
     async def _watch(self) -> None:
         asked, dead = await in_thread(_look_around, list(self._running))
-        for entity in asked:
-            self._interrupt(entity)
+        for entity, epoch in asked.items():
+            self._interrupt(entity, epoch)
         if dead is not None:
             await self._recover(dead)
 
     async def _recover(self, dead: Sequence[str]) -> None:
-        await self._unit(lambda unit: wake.recover(unit, dead_owners=dead))
+        await self._unit(lease.recovering(dead_owners=dead))
         await in_thread(_forget, dead)
 
-    def _interrupt(self, entity: int) -> None:
+    def _interrupt(self, entity: int, epoch: int) -> None:
+        """Stop the run that a signal was sent to, if it still runs: never the one after it."""
         found = self._running.get(entity)
-        if found is not None and found[0].interrupt():
+        if found is not None and found[0].claimed.fence.epoch == epoch and found[0].interrupt():
             found[1].cancel()
 
     async def _guarded(self, step: Any) -> None:
@@ -208,20 +214,27 @@ class Worker:
         return await submit(run, provenance=Provenance(f"system:{self.name}"))
 
 
-def claim_due(unit: Unit, name: str, free: int) -> tuple[list[wake.Claimed], datetime | None]:
-    """Claim what is due; and when something will be that is not yet."""
-    timer, first = sql.next_timer_and_wake()
-    if timer is not None and timer <= unit.now:
-        timers.deliver_due(unit)
-    elif first is None or first > unit.now:
-        return [], min((moment for moment in (timer, first) if moment is not None), default=None)
-    return wake.claim(unit, name, free), unit.now
+def claiming_due(name: str, free: int) -> Verb[tuple[list[lease.Claimed], datetime | None]]:
+    """Claim what is due; and when something will be that is not yet. Waits for nothing."""
+
+    def run(unit: Unit) -> tuple[list[lease.Claimed], datetime | None]:
+        timer, first = sql.next_timer_and_wake()
+        if timer is not None and timer <= unit.now:
+            timers.deliver_due(unit)
+            unit.nudge("wake")  # what they woke is claimed by the next look, in a batch of its own
+            return [], unit.now
+        if first is None or first > unit.now:
+            return [], min((moment for moment in (timer, first) if moment is not None), default=None)
+        return lease.claim(unit, name, free), unit.now
+
+    return Verb(run, Needs(tables=True))
 
 
-def _look_around(running: Sequence[int]) -> tuple[set[int], list[str] | None]:
-    """Which of these runs are to stop; and if anything must be taken back, which workers are dead."""
+def _look_around(running: Sequence[int]) -> tuple[dict[int, int], list[str] | None]:
+    """Which of these runs are to stop, with epoch; if anything must be taken back, which workers are dead."""
     dead = dead_workers()
-    return wake.interrupted(running) if running else set(), dead if dead or wake.any_lost() else None
+    asked = lease.interrupted(running) if running else {}
+    return asked, dead if dead or lease.any_lost() else None
 
 
 def dead_workers() -> list[str]:

@@ -16,16 +16,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from shared_state.core import database
 from shared_state.core.types import Fence, Hint, NewEvent, Provenance
-from shared_state.exceptions import SharedStateError, StaleEpoch
+from shared_state.exceptions import SharedStateError, StaleEpoch, StreamNotFound
 from shared_state.models import EventRecord
 from shared_state.notify import bus
+from shared_state.write.needs import NOTHING, Verb, needs_of
 from shared_state.write.signals import events_appended
-from shared_state.write.sql import ClientKey, RowKey, dialect
+from shared_state.write.sql import ClientKey, RowKey, RowRange, dialect
+from shared_state.write.streams import LateLock
+from shared_state.write.tables import Lookup
 from shared_state.write.unit import LastWork, Unit
 from shared_state.write.write_set import WriteSet
 
@@ -39,7 +42,7 @@ in_unit: ContextVar[bool] = ContextVar("in_unit", default=False)
 """Whether a unit is running here: it may not wait for another one."""
 
 ATTEMPTS = 5
-PAUSE = 0.02  # seconds before the second attempt, about; doubled before each one after it
+PAUSE = 0.02  # seconds, about; doubled before each further attempt on a database that was lost
 _LOST_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
@@ -63,8 +66,10 @@ class Job:
     loop: asyncio.AbstractEventLoop | None
     """Where `future` belongs if it is one of asyncio's."""
     rehearse: bool = False
-    streams: Sequence[int] = ()
-    """What to lock before anything runs: the streams that it held when it lost a deadlock."""
+    late: tuple[int, ...] = ()
+    """Streams that it did not name and came to when it ran before: locked beforehand the next time."""
+    collided: bool = False
+    """Whether another process made what it was making, when it ran before."""
     result: Any = None
     error: BaseException | None = None
     again: bool = False
@@ -101,10 +106,18 @@ def write(jobs: Sequence[Job]) -> None:
             _write_together(waiting)
         except _HopelessError as hopeless:
             return _fail(waiting, hopeless.__cause__)
+        except IntegrityError as error:
+            # Another process made the same stream or record: whoever comes second finds it there.
+            _fail(waiting, error)
+            if attempt:
+                break
+            continue
         except (OperationalError, InterfaceError) as error:
             log.warning("transaction_lost", units=len(waiting), attempt=attempt + 1, error=str(error))
             _fail(waiting, error)
             _reconnect()
+            if attempt and _sqlstate(error) not in _LOST_RACES:  # whoever won a race is done already
+                time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**attempt)  # noqa: S311  nothing secret
         except Exception as error:  # noqa: BLE001  each caller hears of it; who is at fault is found out below
             _fail(waiting, error)
             break
@@ -112,7 +125,6 @@ def write(jobs: Sequence[Job]) -> None:
             waiting = [job for job in waiting if job.again]
             if not waiting:
                 return None
-        time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**attempt)  # noqa: S311  nothing secret
     if len(waiting) > 1:
         for job in waiting:
             write([job])
@@ -145,6 +157,7 @@ def _write_together(jobs: Sequence[Job]) -> None:
             lock(write_set, jobs)
             for job in jobs:
                 _run(write_set, job, ending)
+            write_set.flush()  # what may wait for others comes before streams that everybody locks last
             ending.work()
             write_set.flush()
             _call_hook("before")
@@ -190,12 +203,15 @@ def _call_hook(moment: str) -> None:
 
 
 def lock(write_set: WriteSet, jobs: Sequence[Job]) -> None:
-    """Read what jobs are known to need before they run, and lock its streams, in order of id."""
+    """Lock the streams that jobs have named, in order of id; then read what they have named."""
     streams: list[int] = []
     rows: list[RowKey] = []
     keys: list[ClientKey] = []
+    ranges: list[RowRange] = []
+    paths: list[str] = []
+    lookups: dict[Lookup[Any], list[Any]] = {}
     for job in jobs:
-        streams += job.streams
+        streams += job.late
         if job.fence is not None:
             streams.append(job.fence.stream)
         if job.plain is not None:
@@ -203,17 +219,63 @@ def lock(write_set: WriteSet, jobs: Sequence[Job]) -> None:
             streams.append(stream)
             rows += [(stream, event.type, event.key) for event in events if event.fold]
             keys += [(stream, event.client_key) for event in events if event.client_key]
-    write_set.prefetch(streams, rows, keys)
+        elif (needs := needs_of(job.run)) is not NOTHING:
+            streams += needs.streams
+            rows += needs.rows
+            keys += needs.keys
+            ranges += needs.ranges
+            paths += needs.paths
+            for lookup, key in needs.lookups:
+                lookups.setdefault(lookup, []).append(key)
+    write_set.streams.lock(streams)
+    write_set.streams.ask(paths)
+    write_set.ask(rows, keys, ranges)
+    for lookup, asked in lookups.items():
+        write_set.tables.ask(lookup, asked)
 
 
 def _run(write_set: WriteSet, job: Job, ending: Ending) -> None:
     """One unit; what it raises is its own, and undone."""
     try:
         check_fence(write_set, job.fence)
-        if job.plain is not None and not write_set.observed(job.plain[0]):
+        if job.plain is not None and not write_set.streams.get(job.plain[0]).observed:
             return job.settle(write_set.append(*job.plain, job.provenance))
     except SharedStateError as error:
         return job.settle(error=error)
+    if (job.plain is not None or isinstance(job.run, Verb)) and events_appended.whole:
+        return _run_in_memory(write_set, job, ending)
+    return _run_in_savepoint(write_set, job, ending)
+
+
+def _run_in_memory(write_set: WriteSet, job: Job, ending: Ending) -> None:
+    """A unit that changes nothing but what can be undone here."""
+    if needs_of(job.run).tables:
+        write_set.flush()
+    mark = write_set.mark()
+    unit = Unit(write_set, job.provenance)
+    token, write_set.streams.whole = in_unit.set(True), True
+    try:
+        run_guarded(write_set, job, unit)
+    except _Rehearsed:
+        write_set.undo(mark)
+    except LateLock as late:
+        write_set.undo(mark)
+        job.late = (*job.late, late.stream)
+        job.settle(error=late, again=True)
+    except DatabaseError:
+        raise  # what it asked has failed, and the transaction with it
+    except BaseException as error:  # noqa: BLE001  also an exit: it is this unit's, not the writer's
+        write_set.undo(mark)
+        job.settle(error=error)
+    else:
+        ending.take(unit)
+    finally:
+        in_unit.reset(token)
+        write_set.streams.whole = False
+
+
+def _run_in_savepoint(write_set: WriteSet, job: Job, ending: Ending) -> None:
+    """A unit that may use the ORM."""
     write_set.flush()  # outside of what the unit answers for
     mark = write_set.mark()
     unit = Unit(write_set, job.provenance)
@@ -221,25 +283,40 @@ def _run(write_set: WriteSet, job: Job, ending: Ending) -> None:
     try:
         with database.atomic():
             run_guarded(write_set, job, unit)
+            write_set.flush()
+            if job.rehearse:
+                raise _Rehearsed
     except _Rehearsed:
         write_set.undo(mark)
     except BaseException as error:  # also an exit: it is this unit's, not the writer's
-        again = _sqlstate(error) in _LOST_RACES
-        job.streams = write_set.streams if again else ()
+        held = list(write_set.streams)
         write_set.undo(mark)
         connection = database.connection()
         if connection.needs_rollback or connection.closed_in_transaction:
             raise  # the transaction is gone, not just this unit
-        job.settle(error=error, again=again)
+        _settle_lost(job, error, held)
     else:
         ending.take(unit)
     finally:
         in_unit.reset(token)
-    return None
+        write_set.tables.forget()  # the ORM may have changed what they hold
+
+
+def _settle_lost(job: Job, error: BaseException, held: Sequence[int]) -> None:
+    """A unit that failed; it is run again if that was for no fault of its own."""
+    again = _sqlstate(error) in _LOST_RACES
+    if again:
+        log.warning("unit_lost", error=str(error))
+        job.late = tuple(held)
+    elif isinstance(error, LateLock):
+        job.late, again = (*job.late, error.stream), True
+    elif isinstance(error, IntegrityError) and not job.collided:
+        job.collided = again = True
+    job.settle(error=error, again=again)
 
 
 def run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
-    """The unit itself, then those who observe what it appended, within a savepoint; settles the job.
+    """The unit itself, then those who observe what it appended; settles the job.
 
     Raises what they raise. A unit that only rehearses ends by raising, too.
     """
@@ -248,24 +325,28 @@ def run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
         job.settle(unit.append(*job.plain))
     elif job.run is not None:
         job.settle(job.run(unit))
-    observed = [event for event in write_set.appended[start:] if write_set.observed(event.stream)]
+    observed = [event for event in write_set.appended[start:] if write_set.streams.get(event.stream).observed]
     if observed:
         events_appended.send(sender=Unit, unit=unit, events=observed)
-    if database.connection().needs_rollback:
+    if not write_set.streams.whole and database.connection().needs_rollback:
         raise SharedStateError(
             "The unit marked its transaction for a rollback; raise an error to undo a unit."
         )
-    write_set.flush()
-    if job.rehearse:
+    if job.rehearse and write_set.streams.whole:
         raise _Rehearsed
 
 
 def check_fence(write_set: WriteSet, fence: Fence | None) -> None:
     """Raise `StaleEpoch` unless the right to write still holds."""
-    if fence is not None and write_set.epoch(fence.stream) != fence.epoch:
-        info = write_set.info(fence.stream)
+    if fence is None:
+        return
+    try:
+        found = write_set.streams.get(fence.stream)
+    except StreamNotFound:
+        raise StaleEpoch(f"Stream {fence.stream} is gone; its writer was refused.") from None
+    if found.epoch != fence.epoch:
         raise StaleEpoch(
-            f"{info.path} is at epoch {info.epoch}, this writer held {fence.epoch}; it was refused."
+            f"{found.path} is at epoch {found.epoch}, this writer held {fence.epoch}; it was refused."
         )
 
 

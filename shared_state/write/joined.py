@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from shared_state.core import database
@@ -44,7 +44,15 @@ def run(job: Job) -> Any:
     order in which they were run.
     """
     database.connection().validate_no_broken_transaction()
-    write_set, ending = WriteSet(dialect(), timezone.now()), Ending()
+    try:
+        return _run(job)
+    except IntegrityError:
+        # Another process made the same stream meanwhile. All is undone with the savepoint; it is there now.
+        return _run(job)
+
+
+def _run(job: Job) -> Any:
+    write_set, ending = WriteSet(dialect(), timezone.now(), waits=True), Ending()
     unit = Unit(write_set, job.provenance)
     token = batch.in_unit.set(True)
     try:
@@ -53,6 +61,7 @@ def run(job: Job) -> Any:
             batch.check_fence(write_set, job.fence)
             batch.run_guarded(write_set, job, unit)
             ending.take(unit)
+            write_set.flush()
             ending.work()
             write_set.flush()
     finally:

@@ -7,6 +7,31 @@ and `events` (a list of `Event`). A receiver that raises undoes the unit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.dispatch import Signal
 
-events_appended = Signal()
+
+class AppendSignal(Signal):
+    """A signal whose receivers may say that they keep to the rules of a `Verb`: no ORM.
+
+    As long as all do, units whose appends are observed need no savepoint for them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole: set[Any] = set()
+
+    def listen(self, receiver: Callable[..., Any], *, dispatch_uid: str) -> None:
+        """Connect a receiver that uses nothing but its unit."""
+        self.connect(receiver, dispatch_uid=dispatch_uid, weak=False)
+        self._whole.add(dispatch_uid)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all receivers use nothing but their unit."""
+        return len(self.receivers) <= len(self._whole)
+
+
+events_appended = AppendSignal()

@@ -1,20 +1,30 @@
-"""The few statements that are written by hand, because the ORM's are several times slower.
+"""What a write set asks and writes, by hand: the ORM's statements are several times slower.
 
 Everything here takes and returns plain tuples in the column order of `EVENT_COLUMNS`, `ROW_COLUMNS` and
 `STREAM_COLUMNS`; a row that was read can be written again as it is. One class for each database; `dialect()`
-chooses. What fails is raised as Django's `DatabaseError`. Measured in `tests/benchmarks/bench_append.py`.
+chooses. Measured in `tests/benchmarks/bench_append.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
-from shared_state.core import database
 from shared_state.core.types import Event, Provenance, Row
+from shared_state.write.statements import (
+    Values,
+    array,
+    arrays,
+    json_array,
+    moment,
+    on_postgres,
+    postgres_fetch,
+    postgres_run,
+    sqlite_each,
+    sqlite_fetch,
+)
 
 EVENT_COLUMNS = (
     "stream_id", "offset", "type", "key", "operation", "value", "old",
@@ -27,25 +37,51 @@ ROW_COLUMNS = (
 STREAM_COLUMNS = (
     "id", "path", "kind", "owner", "root_id", "head", "epoch", "closed", "observed", "schema",
 )  # fmt: skip
+MADE_COLUMNS = (*STREAM_COLUMNS, "created_at")
+CHANGED_COLUMNS = ("id", "epoch", "closed", "observed", "schema")
 
-Values = tuple[Any, ...]
 RowKey = tuple[int, str, str]
+RowRange = tuple[int, str, int, int]
+"""A stream, a type, and from which offset to which (exclusive) the rows came to be."""
 ClientKey = tuple[int, str]
 
 
 class Dialect(Protocol):
     """What the write_set needs of a database."""
 
-    def streams(self, ids: Sequence[int]) -> list[Values]:
-        """Read streams, locked in order of id: nobody else changes them until the transaction ends."""
+    def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
+        """Read streams, locked in order of id: nobody else changes them until the transaction ends.
+
+        Without `wait`, those that somebody else has locked are left out.
+        """
+        ...
+
+    def there(self, stream: int) -> bool:
+        """Whether there is a stream, locked or not."""
+        ...
+
+    def paths(self, paths: Sequence[str]) -> list[Values]:
+        """Pairs of path and id of the streams that there are, not locked."""
         ...
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
         """Read rows by stream, type and key."""
         ...
 
+    def between(self, ranges: Sequence[RowRange]) -> list[Values]:
+        """Read rows by stream, type and when they came to be."""
+        ...
+
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
         """Read the events that were appended with these client keys."""
+        ...
+
+    def make(self, streams: Sequence[Values]) -> None:
+        """Insert streams, tuples of `MADE_COLUMNS`. Raises `IntegrityError` for a path that is taken."""
+        ...
+
+    def change(self, streams: Sequence[Values]) -> None:
+        """Update streams, tuples of `CHANGED_COLUMNS`."""
         ...
 
     def write(
@@ -58,39 +94,34 @@ class Dialect(Protocol):
         """Append events; insert or replace rows; delete rows; set heads (pairs of stream and head)."""
         ...
 
-    def time(self, moment: datetime) -> Any:
-        """A moment as a parameter."""
-        ...
-
 
 class SqliteDialect:
-    """SQLite: the driver's own connection, without Django's wrapper around each call.
+    """SQLite. `(a, b, c) IN (VALUES …)` would scan the table, so keys are joined."""
 
-    Keys travel as one JSON array: `(a, b, c) IN (VALUES …)` would scan the table, and a statement whose text
-    never changes is compiled once.
-    """
-
-    def _execute(self, sql: str, keys: Sequence[Any]) -> list[Values]:
-        connection = database.connection()
-        connection.ensure_connection()
-        with connection.wrap_database_errors:
-            found = connection.connection.execute(sql, (orjson.dumps(keys).decode(),))
-            return found.fetchall()  # type: ignore[no-any-return]
-
-    def _each(self, sql: str, rows: Sequence[Values]) -> None:
-        connection = database.connection()
-        with connection.wrap_database_errors:
-            connection.connection.executemany(sql, rows)
-
-    def streams(self, ids: Sequence[int]) -> list[Values]:
+    def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
         # BEGIN IMMEDIATE has locked the whole file by now.
-        return self._execute(_SQLITE_STREAMS, ids)
+        return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
+
+    def there(self, stream: int) -> bool:
+        return bool(sqlite_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
+
+    def paths(self, paths: Sequence[str]) -> list[Values]:
+        return sqlite_fetch(_SQLITE_PATHS, (json_array(paths),))
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
-        return self._execute(_SQLITE_ROWS, keys)
+        return sqlite_fetch(_SQLITE_ROWS, (json_array(keys),))
+
+    def between(self, ranges: Sequence[RowRange]) -> list[Values]:
+        return sqlite_fetch(_SQLITE_BETWEEN, (json_array(ranges),))
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
-        return self._execute(_SQLITE_REPEATED, keys)
+        return sqlite_fetch(_SQLITE_REPEATED, (json_array(keys),))
+
+    def make(self, streams: Sequence[Values]) -> None:
+        sqlite_each(_SQLITE_MAKE, streams)
+
+    def change(self, streams: Sequence[Values]) -> None:
+        sqlite_each(_SQLITE_CHANGE, [(*values, ident) for ident, *values in streams])
 
     def write(
         self,
@@ -99,34 +130,41 @@ class SqliteDialect:
         gone: Sequence[RowKey],
         heads: Sequence[tuple[int, int]],
     ) -> None:
-        self._each(_SQLITE_INSERT_EVENT, events)
+        sqlite_each(_SQLITE_INSERT_EVENT, events)
         if rows:
-            self._each(_SQLITE_PUT_ROW, rows)
+            sqlite_each(_SQLITE_PUT_ROW, rows)
         if gone:
-            self._each(_SQLITE_DELETE_ROW, gone)
+            sqlite_each(_SQLITE_DELETE_ROW, gone)
         turned = [(head, stream) for stream, head in heads]
-        self._each("UPDATE shared_state_stream SET head = ? WHERE id = ?", turned)
-
-    def time(self, moment: datetime) -> Any:
-        return str(moment.astimezone(UTC).replace(tzinfo=None))
+        sqlite_each(f"UPDATE {_STREAMS} SET head = ? WHERE id = ?", turned)  # noqa: S608
 
 
 class PostgresDialect:
     """PostgreSQL: one statement for a whole batch, fed by `unnest`, so that round trips do not add up."""
 
-    def _execute(self, sql: str, params: Sequence[Any]) -> list[Values]:
-        with database.connection().cursor() as cursor:
-            cursor.execute(sql, params)
-            return cursor.fetchall()  # type: ignore[no-any-return]
+    def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
+        return postgres_fetch(_PG_STREAMS if wait else _PG_FREE_STREAMS, [array(ids)])
 
-    def streams(self, ids: Sequence[int]) -> list[Values]:
-        return self._execute(_PG_STREAMS, [list(ids)])
+    def there(self, stream: int) -> bool:
+        return bool(postgres_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
+
+    def paths(self, paths: Sequence[str]) -> list[Values]:
+        return postgres_fetch(_PG_PATHS, [array(paths)])
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
-        return self._execute(_PG_ROWS, _turned(keys))
+        return postgres_fetch(_PG_ROWS, arrays(keys))
+
+    def between(self, ranges: Sequence[RowRange]) -> list[Values]:
+        return postgres_fetch(_PG_BETWEEN, arrays(ranges))
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
-        return self._execute(_PG_REPEATED, _turned(keys))
+        return postgres_fetch(_PG_REPEATED, arrays(keys))
+
+    def make(self, streams: Sequence[Values]) -> None:
+        postgres_run(_PG_MAKE, arrays(streams))
+
+    def change(self, streams: Sequence[Values]) -> None:
+        postgres_run(_PG_CHANGE, arrays(streams))
 
     def write(
         self,
@@ -135,28 +173,19 @@ class PostgresDialect:
         gone: Sequence[RowKey],
         heads: Sequence[tuple[int, int]],
     ) -> None:
-        parts, params = [_PG_INSERT_EVENTS], _turned(events)
+        parts, params = [_PG_INSERT_EVENTS], arrays(events)
         if rows:
             parts.append(_PG_PUT_ROWS)
-            params += _turned(rows)
+            params += arrays(rows)
         if gone:
             parts.append(_PG_DELETE_ROWS)
-            params += _turned(gone)
+            params += arrays(gone)
         steps = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(parts))
-        with database.connection().cursor() as cursor:
-            cursor.execute(f"WITH {steps} {_PG_SET_HEADS}", [*params, *_turned(heads)])
-
-    def time(self, moment: datetime) -> Any:
-        return moment
+        postgres_run(f"WITH {steps} {_PG_SET_HEADS}", [*params, *arrays(heads)])
 
 
 def _quoted(columns: Iterable[str], table: str = "") -> str:
     return ", ".join(f'{table}"{column}"' for column in columns)
-
-
-def _turned(rows: Sequence[Values]) -> list[Any]:
-    """Rows as columns: one array for each."""
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 _EVENTS, _ROWS, _STREAMS = "shared_state_eventrecord", "shared_state_rowrecord", "shared_state_stream"
@@ -170,6 +199,18 @@ _UPSERT = "ON CONFLICT (stream_id, type, key) DO UPDATE SET " + ", ".join(
 _SQLITE_STREAMS = (
     f"SELECT {_quoted(STREAM_COLUMNS, 's.')} FROM json_each(?) AS k "  # noqa: S608  names are ours, here and below
     f"CROSS JOIN {_STREAMS} AS s ON s.id = k.value"
+)
+_SQLITE_PATHS = f"SELECT s.path, s.id FROM json_each(?) AS k CROSS JOIN {_STREAMS} AS s ON s.path = k.value"  # noqa: S608
+_SQLITE_BETWEEN = (
+    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {_ROWS} AS r "  # noqa: S608
+    "ON r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 "
+    "AND r.created >= k.value ->> 2 AND r.created < k.value ->> 3"
+)
+_SQLITE_MAKE = (
+    f"INSERT INTO {_STREAMS} ({_quoted(MADE_COLUMNS)}) VALUES ({', '.join('?' * len(MADE_COLUMNS))})"  # noqa: S608
+)
+_SQLITE_CHANGE = (
+    f"UPDATE {_STREAMS} SET {', '.join(f'{name} = ?' for name in CHANGED_COLUMNS[1:])} WHERE id = ?"  # noqa: S608
 )
 _SQLITE_ROWS = (
     f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {_ROWS} AS r "  # noqa: S608
@@ -192,8 +233,10 @@ _SQLITE_DELETE_ROW = f"DELETE FROM {_ROWS} WHERE stream_id = ? AND type = ? AND 
 # NO KEY: what refers to a stream (a wake, a grant) may be written by others meanwhile.
 _PG_STREAMS = (
     f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} "  # noqa: S608
-    "WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+    "WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 )
+_PG_FREE_STREAMS = f"{_PG_STREAMS} SKIP LOCKED"
+_PG_PATHS = f"SELECT path, id FROM {_STREAMS} WHERE path = ANY(%s::text[])"  # noqa: S608
 # Written as a range in the order of the unique index, so that it is the only one to use. For `key = k.key`
 # the planner takes the index of (stream, type, created) just as gladly while it believes a type to have few
 # rows, as it does in a new stream, and then walks through all of them for each key.
@@ -208,7 +251,15 @@ _PG_REPEATED = (
     "FROM unnest(%s::bigint[], %s::text[]) AS k(stream_id, client_key) "
     f"JOIN {_EVENTS} AS e USING (stream_id, client_key) WHERE e.client_key IS NOT NULL"
 )
+_PG_BETWEEN = (
+    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} "  # noqa: S608
+    "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS k(stream_id, type, first, last) "
+    f"CROSS JOIN LATERAL (SELECT * FROM {_ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
+    "AND o.created >= k.first AND o.created < k.last ORDER BY o.created) AS r"
+)
 _PG_TYPES = {
+    "id": "bigint", "root_id": "bigint", "head": "bigint", "epoch": "bigint",
+    "closed": "boolean", "observed": "boolean",
     "stream_id": "bigint", "offset": "bigint", "created": "bigint", "version": "bigint",
     "timestamp": "timestamptz", "created_at": "timestamptz", "updated_at": "timestamptz",
 }  # fmt: skip
@@ -216,7 +267,7 @@ _PG_TYPES = {
 
 def _pg_unnested(columns: Sequence[str]) -> str:
     """`SELECT` over unnested arrays; JSON travels as text, since arrays of jsonb cost an adapter each."""
-    chosen = ", ".join(f'"{c}"::jsonb' if c in {"value", "old"} else f'"{c}"' for c in columns)
+    chosen = ", ".join(f'"{c}"::jsonb' if c in {"value", "old", "schema"} else f'"{c}"' for c in columns)
     arrays = ", ".join(f"%s::{_PG_TYPES.get(column, 'text')}[]" for column in columns)
     return f"SELECT {chosen} FROM unnest({arrays}) AS t({_quoted(columns)})"  # noqa: S608
 
@@ -224,21 +275,16 @@ def _pg_unnested(columns: Sequence[str]) -> str:
 _PG_INSERT_EVENTS = f"INSERT INTO {_EVENTS} ({_quoted(EVENT_COLUMNS)}) {_pg_unnested(EVENT_COLUMNS)}"
 _PG_PUT_ROWS = f"INSERT INTO {_ROWS} ({_quoted(ROW_COLUMNS)}) {_pg_unnested(ROW_COLUMNS)} {_UPSERT}"
 _PG_DELETE_ROWS = f"DELETE FROM {_ROWS} AS gone USING {_PG_PLACES} WHERE gone.id = r.id"  # noqa: S608
+_PG_MAKE = f"INSERT INTO {_STREAMS} ({_quoted(MADE_COLUMNS)}) {_pg_unnested(MADE_COLUMNS)} ORDER BY path"
+_PG_CHANGE = (
+    f"UPDATE {_STREAMS} AS s SET "  # noqa: S608
+    f"{', '.join(f'{name} = c.{name}' for name in CHANGED_COLUMNS[1:])} "
+    f"FROM ({_pg_unnested(CHANGED_COLUMNS)}) AS c WHERE s.id = c.id"
+)
 _PG_SET_HEADS = (
     f"UPDATE {_STREAMS} AS s SET head = h.head "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::bigint[]) AS h(id, head) WHERE s.id = h.id"
 )
-
-_DIALECTS: dict[str, type[SqliteDialect] | type[PostgresDialect]] = {
-    "sqlite": SqliteDialect,
-    "postgresql": PostgresDialect,
-}
-
-
-def moment(value: Any) -> datetime:
-    """A time as either driver reads it. SQLite says times in UTC, as text that does not name the zone."""
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def as_event(v: Values) -> Event:
@@ -256,8 +302,4 @@ def as_row(v: Values) -> Row:
 
 def dialect() -> Dialect:
     """The statements for the configured database. Raises `NotImplementedError` for one we do not know."""
-    vendor = database.connection().vendor
-    found = _DIALECTS.get(vendor)
-    if found is None:
-        raise NotImplementedError(f"{vendor} is not supported; use SQLite or PostgreSQL.")
-    return found()
+    return PostgresDialect() if on_postgres() else SqliteDialect()

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
-from django.db.models import F
-
-from shared_state.core import database
 from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
-from shared_state.write.write_set import WriteSet, check
+from shared_state.write.fitting import check
+from shared_state.write.sql import RowKey
+from shared_state.write.streams import Streams
+from shared_state.write.tables import Tables
+from shared_state.write.write_set import WriteSet
 
 LastWork = Callable[[Sequence[tuple["Unit", Any]]], None]
 """Called with what was left for it, each with the unit that left it."""
@@ -25,9 +25,10 @@ _PATH_LENGTH = 255
 class Unit:
     """What a unit function gets. It runs in the writer's thread and transaction, or in its caller's.
 
-    The ORM may be used freely for other tables; events and rows only through here. A unit function may run
-    more than once (after a deadlock, or to find out what would happen), so it must change nothing but the
-    database. Whatever reads a stream or its rows here keeps other processes from changing them meanwhile.
+    The ORM may be used freely for other tables, but not in a `Verb`; events and rows only through here, and
+    what `tables` has found is written by nothing else. A unit function may run more than once (after a lost
+    race, or to find out what would happen), so it must change nothing but the database. Whatever reads a
+    stream or its rows here keeps other processes from changing them meanwhile.
     """
 
     def __init__(self, write_set: WriteSet, provenance: Provenance) -> None:
@@ -43,13 +44,28 @@ class Unit:
         """The time of this unit, UTC."""
         return self._write_set.now
 
-    def prefetch(self, streams: Iterable[int], rows: Iterable[tuple[int, str, str]] = ()) -> None:
-        """Read at once what will be needed: streams by id, rows by stream, type and key."""
-        self._write_set.prefetch(streams, rows)
+    @property
+    def tables(self) -> Tables:
+        """Records beside events and rows: found, added, changed and deleted in bulk with those of others."""
+        return self._write_set.tables
+
+    @property
+    def streams(self) -> Streams:
+        """The streams that this transaction holds."""
+        return self._write_set.streams
+
+    def prefetch(self, streams: Iterable[int], rows: Iterable[RowKey] = ()) -> None:
+        """Lock streams that everybody locks last, in order of id, and read rows of theirs by type and key."""
+        self._write_set.streams.lock(streams)
+        self._write_set.ask(rows)
+
+    def flush(self) -> None:
+        """Write what is in memory, before statements of one's own read it. Not within a `Verb`."""
+        self._write_set.flush()
 
     def stream(self, stream: int) -> StreamInfo:
         """A stream as of now. Raises `StreamNotFound`."""
-        return self._write_set.info(stream)
+        return self.streams.info(stream)
 
     def append(
         self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
@@ -71,10 +87,14 @@ class Unit:
 
     def rows(self, stream: int, type: str) -> list[Row]:
         """All rows of a type in order of creation, with what this unit did to them."""
-        self._write_set.info(stream)
+        self.streams.info(stream)
         self._write_set.flush()
         found = RowRecord.objects.filter(stream=stream, type=type).order_by("created")
         return [row_of(record) for record in found]
+
+    def rows_between(self, stream: int, type: str, first: int, last: int) -> list[Row]:
+        """Rows of a type that came to be from offset `first` to `last` (exclusive), oldest first."""
+        return self._write_set.rows_between((stream, type, first, last))
 
     def create_stream(
         self, path: str, kind: str, owner: str, *, root: int | None = None, schema: Json | None = None
@@ -84,33 +104,27 @@ class Unit:
             raise SharedStateError(
                 f"A stream's path is 1 to {_PATH_LENGTH} characters long, not {len(path)}."
             )
-        stream = Stream(path=path, kind=kind, owner=owner, root_id=root, schema=schema or {})
-        try:
-            with database.atomic():
-                stream.save(force_insert=True)
-        except IntegrityError:
-            raise StreamExists(f"There is a stream at {path!r} already.") from None
-        info = StreamInfo(stream.id, path, kind, owner, root, 0, 0, False, False, schema or {})
-        self._write_set.adopt(info)
+        if self.streams.at(path) is not None:
+            raise StreamExists(f"There is a stream at {path!r} already.")
+        ident = self._write_set.tables.new_id(Stream)
+        info = StreamInfo(ident, path, kind, owner, root, 0, 0, False, False, schema or {})
+        self.streams.make(info)
+        self._show()
         return info
 
     def change_stream(self, stream: int, **fields: Any) -> StreamInfo:
         """Set `epoch`, `observed`, `closed` or `schema` of a stream. Raises `StreamNotFound`."""
         if strangers := fields.keys() - _CHANGEABLE:
             raise TypeError(f"A stream's {', '.join(sorted(strangers))} cannot be changed here.")
-        info = replace(self._write_set.info(stream), **fields)
-        Stream.objects.filter(pk=stream).update(**fields)
-        self._write_set.adopt(info)
+        info = replace(self.streams.info(stream), **fields)
+        self.streams.alter(info)
+        self._show()
         return info
 
-    def raise_epochs(self, streams: Sequence[int]) -> dict[int, int]:
-        """End the rights of all who hold an epoch of these streams. Returns the new epochs by stream."""
-        self._write_set.prefetch(streams)
-        Stream.objects.filter(pk__in=streams).update(epoch=F("epoch") + 1)
-        for stream in streams:
-            info = self._write_set.info(stream)
-            self._write_set.adopt(replace(info, epoch=info.epoch + 1))
-        return {stream: self._write_set.epoch(stream) for stream in streams}
+    def _show(self) -> None:
+        """Let the ORM see streams as they are now, where it may be used."""
+        if not self.streams.whole:
+            self._write_set.flush()
 
     def later(self, work: LastWork, key: Hashable, value: Any) -> None:
         """Have `work` called once at the end of the transaction with all that its units left for it.

@@ -10,25 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from shared_state.conf import conf
-from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo, holds_nul
-from shared_state.exceptions import (
-    InvalidRow,
-    RowExists,
-    RowNotFound,
-    StreamClosed,
-    StreamNotFound,
-    TooLarge,
-    VersionConflict,
-)
-from shared_state.write.sql import ClientKey, Dialect, RowKey, Values, as_event, as_row
-
-_ABSENT: Any = object()
-_VALUE, _CREATED, _VERSION, _CREATED_AT = 3, 4, 5, 6  # places in a row's tuple: `sql.ROW_COLUMNS`
+from shared_state.core.types import Event, NewEvent, Provenance, Row
+from shared_state.exceptions import StreamClosed
+from shared_state.write.fitting import CREATED, CREATED_AT, VALUE, resolve, text_of
+from shared_state.write.sql import ClientKey, Dialect, RowKey, RowRange, as_event, as_row
+from shared_state.write.statements import Values, stamp
+from shared_state.write.streams import ABSENT, Journal, LockedStream, Streams
+from shared_state.write.tables import Tables
 
 
 class Mark(NamedTuple):
@@ -37,20 +30,7 @@ class Mark(NamedTuple):
     events: int
     unwritten: int
     learned: int
-
-
-class _Stream(NamedTuple):
-    """A locked stream; its head is kept apart, since it moves."""
-
-    id: int
-    path: str
-    kind: str
-    owner: str
-    root: int | None
-    epoch: int
-    closed: bool
-    observed: bool
-    schema: Any
+    tables: int
 
 
 class _Change(NamedTuple):
@@ -65,112 +45,107 @@ class _Change(NamedTuple):
 class WriteSet:
     """The state of one transaction. Not for use by two threads."""
 
-    def __init__(self, dialect: Dialect, now: datetime) -> None:
+    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False) -> None:
         self.now = now
         """The time of everything in this transaction."""
+        self.tables = Tables()
+        """The tables beside events and rows."""
         self.appended: list[Event] = []
         """The events of this transaction in order, also those that are written by now."""
         self._sql = dialect
-        self._stamp = dialect.time(now)
+        self._stamp = stamp(now)
         self._max_bytes = conf.max_event_bytes
-        self._streams: dict[int, _Stream] = {}
-        self._heads: dict[int, int] = {}
         self._rows: dict[RowKey, Values | None] = {}
+        self._ranges: dict[RowRange, list[RowKey]] = {}
         self._repeats: dict[ClientKey, Event | None] = {}
         self._unwritten: list[Values] = []
         self._dirty: dict[RowKey, None] = {}
         self._changes: list[_Change] = []
-        self._learned: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._learned: Journal = []
+        self.streams = Streams(dialect, self._learned, self._settle, waits=waits)
+        """The streams that it holds."""
+
+    def _settle(self) -> None:
+        """After locks were taken late: what was read of records before may have changed since."""
+        self.flush()
+        self.tables.forget()
 
     # -- knowing
 
-    def prefetch(
-        self, streams: Iterable[int], rows: Iterable[RowKey] = (), keys: Iterable[ClientKey] = ()
+    def ask(
+        self,
+        rows: Iterable[RowKey] = (),
+        keys: Iterable[ClientKey] = (),
+        ranges: Iterable[RowRange] = (),
     ) -> None:
-        """Read what a batch will need at once; streams in order, so that two processes lock in one order."""
-        if missing := sorted({stream for stream in streams if stream not in self._streams}):
-            for values in self._sql.streams(missing):
-                self._learn(values)
+        """Read at once what will be needed of streams that are locked."""
         if wanted := {key: None for key in rows if key not in self._rows}:
             self._rows.update(wanted)
-            self._learned += [(self._rows, key, _ABSENT) for key in wanted]
+            self._learned += [(self._rows, key, ABSENT) for key in wanted]
             for values in self._sql.rows(list(wanted)):
                 self._rows[values[:3]] = values
         if asked := {key: None for key in keys if key not in self._repeats}:
             self._repeats.update(asked)
-            self._learned += [(self._repeats, key, _ABSENT) for key in asked]
+            self._learned += [(self._repeats, key, ABSENT) for key in asked]
             for values in self._sql.repeated(list(asked)):
                 self._repeats[values[0], values[12]] = as_event(values)
+        if new := [place for place in ranges if place not in self._ranges]:
+            self._ask_ranges(new)
 
-    def _learn(self, values: Values) -> None:
-        ident, path, kind, owner, root, head, epoch, closed, observed, schema = values
-        self._streams[ident] = _Stream(
-            ident, path, kind, owner, root, epoch, bool(closed), bool(observed), schema
-        )
-        self._heads[ident] = head
-        self._learned += [(self._streams, ident, _ABSENT), (self._heads, ident, _ABSENT)]
-
-    def _stream(self, stream: int) -> _Stream:
-        """A stream, locked from now on. Raises `StreamNotFound`."""
-        found = self._streams.get(stream)
-        if found is None:
-            self.prefetch([stream])
-            found = self._streams.get(stream)
-            if found is None:
-                raise StreamNotFound(f"There is no stream {stream}.")
-        return found
+    def _ask_ranges(self, ranges: Sequence[RowRange]) -> None:
+        self._ranges.update((place, []) for place in ranges)
+        self._learned += [(self._ranges, place, ABSENT) for place in ranges]
+        by_type: dict[tuple[int, str], list[RowRange]] = {}
+        for place in ranges:
+            by_type.setdefault(place[:2], []).append(place)
+        for values in self._sql.between(ranges):
+            key = values[:3]
+            if key not in self._rows:
+                self._rows[key] = values
+                self._learned.append((self._rows, key, ABSENT))
+            for place in by_type[key[:2]]:
+                if place[2] <= values[CREATED] < place[3] and key not in self._ranges[place]:
+                    self._ranges[place].append(key)
 
     def _current(self, place: RowKey) -> Values | None:
-        found = self._rows.get(place, _ABSENT)
-        if found is _ABSENT:
+        found = self._rows.get(place, ABSENT)
+        if found is ABSENT:
+            if place[0] in self.streams.made:
+                return None
             # Locked first: what another process is changing must not be read as it was.
-            self._stream(place[0])
-            self.prefetch((), [place])
+            self.streams.get(place[0])
+            self.ask([place])
             found = self._rows[place]
         return found  # type: ignore[no-any-return]
 
     def repeated(self, stream: int, client_key: str) -> Event | None:
         """The event that was appended with a client key, if there is one. Raises `StreamNotFound`."""
-        self._stream(stream)
+        self.streams.get(stream)
         asked = (stream, client_key)
+        if stream in self.streams.made:
+            return self._seen(self._repeats.get(asked))
         if asked not in self._repeats:
-            self.prefetch((), (), [asked])
-        found = self._repeats[asked]
+            self.ask((), [asked])
+        return self._seen(self._repeats[asked])
+
+    @staticmethod
+    def _seen(found: Event | None) -> Event | None:
         return None if found is None else replace(found, repeated=True)
-
-    def info(self, stream: int) -> StreamInfo:
-        """The stream as this transaction sees it. Raises `StreamNotFound`."""
-        s = self._stream(stream)
-        return StreamInfo(
-            s.id,
-            s.path,
-            s.kind,
-            s.owner,
-            s.root,
-            self._heads[stream],
-            s.epoch,
-            s.closed,
-            s.observed,
-            _loads(s.schema),
-        )
-
-    def epoch(self, stream: int) -> int:
-        """What a fence must say. Raises `StreamNotFound`."""
-        return self._stream(stream).epoch
-
-    def observed(self, stream: int) -> bool:
-        """Whether somebody subscribed to the stream. Raises `StreamNotFound`."""
-        return self._stream(stream).observed
 
     def row(self, stream: int, type: str, key: str) -> Row | None:
         """One row, with what this transaction did to it. Raises `StreamNotFound`."""
         found = self._current((stream, type, key))
         return None if found is None else as_row(found)
 
-    @property
-    def streams(self) -> list[int]:
-        """The streams that this transaction holds."""
-        return list(self._streams)
+    def rows_between(self, place: RowRange) -> list[Row]:
+        """Rows by stream, type and when they came to be, oldest first. Raises `StreamNotFound`.
+
+        Without those that this transaction makes: they came to be later than anything that can be asked for.
+        """
+        self.streams.get(place[0])
+        self.ask(ranges=[place])
+        found = (self._rows[key] for key in self._ranges[place])
+        return [as_row(values) for values in sorted((v for v in found if v), key=lambda v: v[CREATED])]
 
     @property
     def moved(self) -> dict[int, int]:
@@ -179,32 +154,16 @@ class WriteSet:
 
     # -- changing
 
-    def adopt(self, info: StreamInfo) -> None:
-        """Learn of a stream that this transaction made or changed through the ORM."""
-        for table in (self._streams, self._heads):
-            self._learned.append((table, info.id, table.get(info.id, _ABSENT)))
-        self._streams[info.id] = _Stream(
-            info.id,
-            info.path,
-            info.kind,
-            info.owner,
-            info.root,
-            info.epoch,
-            info.closed,
-            info.observed,
-            info.schema,
-        )
-        self._heads[info.id] = info.head
-
     def mark(self) -> Mark:
         """A point to come back to."""
-        return Mark(len(self.appended), len(self._unwritten), len(self._learned))
+        return Mark(len(self.appended), len(self._unwritten), len(self._learned), self.tables.mark())
 
     def undo(self, mark: Mark) -> None:
         """Forget everything since `mark`, in reverse order."""
+        self.tables.undo(mark.tables)
         while len(self.appended) > mark.events:
             event, change = self.appended.pop(), self._changes.pop()
-            self._heads[event.stream] = event.offset - 1
+            self.streams.heads[event.stream] = event.offset - 1
             if change.client_key:
                 self._repeats[event.stream, change.client_key] = None
             if change.place is not None:
@@ -214,14 +173,14 @@ class WriteSet:
         del self._unwritten[mark.unwritten :]
         while len(self._learned) > mark.learned:
             table, key, old = self._learned.pop()
-            if old is _ABSENT:
+            if old is ABSENT:
                 table.pop(key, None)
             else:
                 table[key] = old
 
     def append(self, stream: int, new: Sequence[NewEvent], provenance: Provenance) -> list[Event]:
         """Work out events and rows: all of them, or none. Raises `StreamNotFound` and as `_append`."""
-        found = self._stream(stream)
+        found = self.streams.get(stream)
         if len(new) == 1:
             return [self._append(found, new[0], provenance)]
         mark, done = self.mark(), False
@@ -233,7 +192,7 @@ class WriteSet:
                 self.undo(mark)
         return events
 
-    def _append(self, stream: _Stream, new: NewEvent, provenance: Provenance) -> Event:
+    def _append(self, stream: LockedStream, new: NewEvent, provenance: Provenance) -> Event:
         """One event, refused before anything is changed. Raises `StreamClosed`, `TooLarge`, `RowError`."""
         ident = stream.id
         if new.client_key and (repeat := self.repeated(ident, new.client_key)) is not None:
@@ -242,10 +201,10 @@ class WriteSet:
             raise StreamClosed(f"{stream.path} is closed and takes no more events.")
         place = (ident, new.type, new.key)
         current = self._current(place) if new.fold else None
-        operation = _resolve(new, current)
-        text = current[_VALUE] if operation == "delete" and current else self._text(new)
-        old = current[_VALUE] if new.keep_old and operation == "update" and current else None
-        offset, now, stamp = self._heads[ident] + 1, self.now, self._stamp
+        operation = resolve(new, current)
+        text = current[VALUE] if operation == "delete" and current else text_of(new, self._max_bytes)
+        old = current[VALUE] if new.keep_old and operation == "update" and current else None
+        offset, now, stamp = self.streams.heads[ident] + 1, self.now, self._stamp
         event = Event(
             ident, offset, new.type, new.key, operation, orjson.loads(text), now, provenance,
             None if old is None else orjson.loads(old),
@@ -254,7 +213,7 @@ class WriteSet:
         self._unwritten.append(
             (ident, offset, new.type, new.key, operation, text, old, stamp, *who, new.client_key or None)
         )
-        self._heads[ident] = offset
+        self.streams.heads[ident] = offset
         self.appended.append(event)
         if new.client_key:
             self._repeats[ident, new.client_key] = event
@@ -269,35 +228,24 @@ class WriteSet:
             since = (
                 (offset, offset, stamp)
                 if current is None
-                else (current[_CREATED], offset, current[_CREATED_AT])
+                else (current[CREATED], offset, current[CREATED_AT])
             )
             self._rows[place] = (*place, text, *since, stamp, *who)
         return event
 
-    def _text(self, new: NewEvent) -> str:
-        """The value as the log stores it. Raises `InvalidRow`, `TooLarge`."""
-        try:
-            data = orjson.dumps(new.value)
-        except TypeError as error:
-            raise InvalidRow(f"{new.type} {new.key!r} is not JSON: {error}.") from None
-        if len(data) > self._max_bytes:
-            raise TooLarge(
-                f"{new.type} {new.key!r} is {len(data):,} bytes; one event may carry {self._max_bytes:,}."
-            )
-        if data[:1] != b"{":
-            raise InvalidRow(
-                f"{new.type} {new.key!r} must be a JSON object, not {data[:40].decode(errors='replace')}."
-            )
-        if holds_nul(data):
-            raise InvalidRow(f"{new.type} {new.key!r} holds a NUL character, which cannot be stored.")
-        return data.decode()
-
     # -- writing
 
     def flush(self) -> None:
-        """Write what is worked out so far. Called before anything reads or guards the tables themselves."""
-        if not self._unwritten:
-            return
+        """Write what is worked out so far. Called before anything reads or guards the tables themselves.
+
+        Raises `IntegrityError` if another process made the same stream or record meanwhile.
+        """
+        self.streams.flush(self._stamp)
+        if self._unwritten:
+            self._flush_events()
+        self.tables.flush()
+
+    def _flush_events(self) -> None:
         rows, gone = [], []
         for place in self._dirty:
             row = self._rows[place]
@@ -306,68 +254,6 @@ class WriteSet:
             else:
                 rows.append(row)
         heads = {event[0]: event[1] for event in self._unwritten}
-        self._sql.write(self._unwritten, rows, gone, list(heads.items()))
+        self._sql.write(self._unwritten, rows, gone, sorted(heads.items()))
         self._unwritten.clear()
         self._dirty.clear()
-
-
-def check(events: Iterable[NewEvent], provenance: Provenance) -> None:
-    """Refuse what the tables cannot hold, before it is on its way. Raises `InvalidRow`."""
-    for new in events:
-        _check("type", new.type, 100)
-        _check("key", new.key, 255)
-        if new.client_key:
-            _check("client key", new.client_key, 255)
-    _check("writer", provenance.writer, 255)
-    for name, text, most in (
-        ("wake", provenance.wake, 64),
-        ("run", provenance.run, 64),
-        ("tool call", provenance.tool_call, 128),
-    ):
-        if text:
-            _check(name, text, most)
-
-
-def _check(name: str, text: str, most: int) -> None:
-    if not isinstance(text, str) or not 0 < len(text) <= most:
-        raise InvalidRow(f"The {name} of an event is a text of 1 to {most} characters, not {text!r:.300}.")
-    if "\0" in text or not (text.isascii() or _is_unicode(text)):
-        raise InvalidRow(f"The {name} of an event holds a character that cannot be stored: {text!r:.300}.")
-
-
-def _is_unicode(text: str) -> bool:
-    """False for halves of surrogate pairs, which have no bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _resolve(new: NewEvent, current: Values | None) -> str:
-    """The operation that the log will hold. Raises if the row's presence or version forbids it."""
-    if new.expect_version is not None:
-        version = current[_VERSION] if current else 0
-        if version != new.expect_version:
-            raise VersionConflict(
-                f"{new.type} {new.key!r} is at version {version}, not {new.expect_version}: "
-                "it changed since it was read.",
-                current=orjson.loads(current[_VALUE]) if current else None,
-                version=version,
-            )
-    if not new.fold:
-        return "insert"
-    if new.operation == "upsert":
-        return "insert" if current is None else "update"
-    if new.operation == "insert" and current is not None:
-        raise RowExists(
-            f"There is a {new.type} with key {new.key!r} already; update it, or choose another key."
-        )
-    if new.operation != "insert" and current is None:
-        raise RowNotFound(f"There is no {new.type} with key {new.key!r} to {new.operation}.")
-    return new.operation
-
-
-def _loads(value: Any) -> Json:
-    """JSON is text in both databases; a stream that was adopted brings its schema along."""
-    return orjson.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]

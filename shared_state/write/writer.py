@@ -24,8 +24,8 @@ from shared_state.core.types import Event, Fence, NewEvent, Provenance
 from shared_state.exceptions import SharedStateError
 from shared_state.write import batch, joined
 from shared_state.write.batch import Job
+from shared_state.write.fitting import check
 from shared_state.write.unit import Unit
-from shared_state.write.write_set import check
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

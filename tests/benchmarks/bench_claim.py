@@ -79,20 +79,18 @@ def claim_all() -> dict[str, Any]:
 
 
 async def _claim_all() -> dict[str, Any]:
-    from entities.wakes import wake
+    from entities.wakes import lease
     from shared_state.api import Provenance, in_thread, submit
 
     claimed: list[int] = []
     waits: list[float] = []
-    await submit(lambda unit: wake.claim(unit, "bench", 0), provenance=Provenance("system:bench"))
+    await submit(lease.claiming("bench", 0), provenance=Provenance("system:bench"))
     print("ready", flush=True)
     sys.stdin.readline()
     begin = end = time.time()
     while True:
         before = time.perf_counter()
-        found = await submit(
-            lambda unit: wake.claim(unit, "bench", BATCH), provenance=Provenance("system:bench")
-        )
+        found = await submit(lease.claiming("bench", BATCH), provenance=Provenance("system:bench"))
         if not found and not await in_thread(_left):
             break
         waits.append(time.perf_counter() - before)

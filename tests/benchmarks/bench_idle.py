@@ -62,7 +62,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
     from django.utils import timezone
 
     from entities.models import Entity
-    from entities.worker.worker import claim_due
+    from entities.worker.worker import claiming_due
     from shared_state.api import Provenance, Unit, unit
     from shared_state.models import Stream
 
@@ -83,7 +83,7 @@ def sleepers(entities: int) -> tuple[float, float, float, float, float]:
         )  # fmt: skip
 
     def look(u: Unit) -> None:
-        claimed, _ = claim_due(u, "bench", 10)
+        claimed, _ = claiming_due("bench", 10)(u)
         assert not claimed
 
     waits = []

@@ -8,7 +8,7 @@ import pytest
 
 from shared_state import api
 from shared_state.core.types import Fence, StreamInfo
-from shared_state.exceptions import StaleEpoch, StreamNotFound
+from shared_state.exceptions import StaleEpoch
 from shared_state.write.unit import Unit
 from tests.conformance.writing import (
     ADA,
@@ -89,7 +89,7 @@ def test_without_a_fence_anybody_may_write() -> None:
 def test_a_fence_on_a_stream_that_is_gone_holds_nothing(way: Any) -> None:
     stream = make_stream()
 
-    with pytest.raises(StreamNotFound):
+    with pytest.raises(StaleEpoch):
         way(stream, note(), fence=Fence(10**9, 1))
 
     assert everything(stream) == []

@@ -156,7 +156,7 @@ def test_a_key_that_was_used_before_repeats_inside_a_transaction() -> None:
 
 def test_who_lost_the_lease_is_refused_and_the_caller_goes_on() -> None:
     stream = make_stream()
-    do(lambda unit: unit.raise_epochs([stream.id]))
+    do(lambda unit: unit.streams.raise_epoch(stream.id))
 
     with transaction.atomic():
         with pytest.raises(StaleEpoch):

@@ -13,7 +13,7 @@ import structlog
 
 from entities.api import NewEntity, registry, spawn_now
 from entities.models import Entity, Wake
-from entities.worker.worker import claim_due
+from entities.worker.worker import claiming_due
 from shared_state import api
 from shared_state.core.types import Principal
 from shared_state.write.unit import Unit
@@ -148,7 +148,7 @@ def claim_everything() -> list[Any]:
     claimed: list[int] = []
     with structlog.testing.capture_logs() as logs:
         while Wake.objects.filter(state=Wake.State.PENDING).exists():
-            found, _ = do(lambda unit: claim_due(unit, "other", 4))
+            found, _ = do(claiming_due("other", 4))
             claimed += [one.entity.pk for one in found]
     return [claimed, sum(entry["event"] == "transaction_lost" for entry in logs)]
 
@@ -175,7 +175,7 @@ def test_a_claim_holds_the_live_list_no_longer_than_the_commit_takes() -> None:
     entity = Entity.objects.get()
 
     def claim(unit: Unit) -> tuple[int, bool]:
-        found, _ = claim_due(unit, "w", 10)
+        found, _ = claiming_due("w", 10)(unit)
         return len(found), entity.presence_id in unit._write_set.streams
 
     assert do(claim) == (1, False)

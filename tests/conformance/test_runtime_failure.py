@@ -362,7 +362,7 @@ async def test_a_report_larger_than_an_event_is_cut(types: Registry) -> None:
 async def test_a_wake_that_cannot_be_begun_is_parked_and_keeps_nobody_from_work(
     types: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entities.wakes.wake.MAX_RESPONSE", 10**9)
+    monkeypatch.setattr("entities.wakes.reports.MAX_RESPONSE", 10**9)
     parent, heard, other = await report_at_length(types)
 
     assert heard == []

@@ -33,7 +33,7 @@ from entities.testing.runtime import (
     working,
 )
 from entities.types.registry import Registry
-from entities.wakes import wake
+from entities.wakes import lease
 from entities.worker import runtime
 from shared_state.api import Provenance, StaleEpoch, submit
 
@@ -84,9 +84,7 @@ async def test_a_message_sent_meanwhile_does_not_make_the_list_forget_who_runs(n
     before = await entity(url)
     await claim_one()
 
-    await submit(
-        lambda unit: inbox.deliver(unit, before, "user:ada", "and?"), provenance=Provenance("user:ada")
-    )
+    await submit(inbox.delivery(before, "user:ada", "and?"), provenance=Provenance("user:ada"))
 
     (listed,) = await values("presence:user:ada", "agent")
     assert listed["status"] == "running"
@@ -135,10 +133,10 @@ async def test_a_stale_worker_can_neither_write_nor_settle_nor_hand_back(noted: 
     await expire(url)
     await recover()
 
-    for ending in (wake.settle, wake.hand_back, partial(wake.fail, message="x")):
+    for ending in (lease.settling, lease.handing_back, partial(lease.failing, message="x")):
         with pytest.raises(StaleEpoch):
             await submit(
-                partial(ending, claimed=stale.claimed),
+                ending(stale.claimed),
                 provenance=Provenance("system:frozen"),
                 fence=stale.claimed.fence,
             )
@@ -163,9 +161,7 @@ async def test_a_lease_that_is_renewed_lives_on(noted: list[str]) -> None:
     before = (await entity(url)).lease_expires_at
     assert before is not None
 
-    held = await submit(
-        lambda unit: wake.renew(unit, "alive", [claimed.entity.pk]), provenance=Provenance("system:alive")
-    )
+    held = await submit(lease.renewing("alive", [claimed]), provenance=Provenance("system:alive"))
 
     after = (await entity(url)).lease_expires_at
     assert held == {claimed.entity.pk}
@@ -178,9 +174,7 @@ async def test_a_lease_that_ended_cannot_be_renewed(noted: list[str]) -> None:
     (claimed,) = await claim("slow")
     await expire(url)
 
-    held = await submit(
-        lambda unit: wake.renew(unit, "slow", [claimed.entity.pk]), provenance=Provenance("system:slow")
-    )
+    held = await submit(lease.renewing("slow", [claimed]), provenance=Provenance("system:slow"))
 
     assert held == set()
 

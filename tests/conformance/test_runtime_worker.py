@@ -28,7 +28,7 @@ from entities.testing.runtime import (
 )
 from entities.types.registry import Registry
 from entities.worker import worker as worker_module
-from entities.worker.worker import Worker, claim_due
+from entities.worker.worker import Worker, claiming_due
 from shared_state.api import Provenance, submit
 from shared_state.models import Stream
 from shared_state.notify import bus
@@ -127,7 +127,7 @@ async def test_waiting_for_what_cannot_be_claimed_does_not_spin(types: Registry)
     url = await spawn("patient", message="wait")
     await look(Entity.objects.filter(url=url).update, state=Entity.State.PAUSED)
 
-    assert await submit(lambda unit: claim_due(unit, "w", 1), provenance=Provenance("system:w")) == ([], None)
+    assert await submit(claiming_due("w", 1), provenance=Provenance("system:w")) == ([], None)
 
 
 # -- timers

@@ -63,7 +63,8 @@ async def test_a_message_and_its_wake_are_one_transaction() -> None:
     found = await entity(url)
 
     def deliver_and_fail(unit: Any) -> None:
-        inbox.deliver(unit, found, "user:ada", "never sent")
+        inbox.delivery(found, "user:ada", "never sent")(unit)
+        unit.flush()
         assert Wake.objects.filter(entity=found).exists()
         raise ConnectionError("the caller broke off")
 
@@ -116,7 +117,7 @@ async def test_a_key_that_somebody_else_used_does_not_swallow_a_message() -> Non
 
     with pytest.raises(KeyTaken, match="Somebody else's message has this key"):
         await submit(
-            lambda unit: inbox.deliver(unit, found, "user:ben", "second", key="the-same-key"),
+            inbox.delivery(found, "user:ben", "second", key="the-same-key"),
             provenance=Provenance("user:ben"),
         )
     assert await said_to(url) == ["first"]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from entities.api import NewEntity, deliver_now, registry, spawn_now
+from entities.lifecycle import inbox
+from entities.wakes import lease
 from shared_state import api
-from shared_state.core.types import Principal
+from shared_state.core.types import Principal, Provenance
+from shared_state.write import batch
+from shared_state.write.batch import Job
 from tests.conformance.writing import append, do, make_stream, note
 from tests.support.statements import statements
 
@@ -83,12 +89,58 @@ def test_neither_grows_with_the_log(
     assert api.get_stream_by_id(stream.id).head == GROWN + 2
 
 
-def test_a_message_costs_the_same_joined_as_by_the_writer(said: list[str]) -> None:
+def test_a_message_costs_no_savepoint_by_the_writer_and_one_when_joined(said: list[str]) -> None:
     registry.store()
     one, two = (spawn_now(ADA, NewEntity("assistant", slug)) for slug in ("one", "two"))
 
     by_the_writer = counted(said, lambda: deliver_now(ADA, one.url, "hello"))
     in_a_transaction = counted(said, joined(lambda: deliver_now(ADA, two.url, "hello")))
 
-    assert sorted(in_a_transaction) == sorted(by_the_writer)
-    assert len(in_a_transaction) <= 22
+    assert sorted(in_a_transaction) == sorted([*by_the_writer, "SAVEPOINT", "RELEASE"])
+    assert len(by_the_writer) <= 20
+
+
+def batch_of(count: int) -> list[Any]:
+    """Messages, one to each of so many agents."""
+    agents = [spawn_now(ADA, NewEntity("assistant", f"{count}-{number}")) for number in range(count)]
+    return [partial(inbox.delivery, agent, "user:ada", "hello") for agent in agents]
+
+
+def test_a_batch_of_messages_costs_the_same_for_two_and_for_sixty_four(said: list[str]) -> None:
+    registry.store()
+    costs = {}
+    for count in (2, 64):
+        jobs = [Job(Provenance("user:ada"), None, make(), None, None, None) for make in batch_of(count)]
+        costs[count] = counted(said, partial(in_writer, jobs))
+        assert all(job.error is None for job in jobs)
+
+    assert reads(costs[2]) == reads(costs[64])
+    assert len(reads(costs[64])) <= 8
+
+
+def test_a_batch_of_settlings_costs_the_same_for_two_and_for_sixty_four(said: list[str]) -> None:
+    registry.store()
+    costs = {}
+    for count in (2, 64):
+        for make in batch_of(count):
+            do(make())
+        claimed = do(lease.claiming("w", count))
+        assert len(claimed) == count
+        jobs = [
+            Job(Provenance("system:w"), one.fence, lease.settling(one), None, None, None) for one in claimed
+        ]
+        costs[count] = counted(said, partial(in_writer, jobs))
+        assert all(job.error is None for job in jobs)
+
+    assert reads(costs[2]) == reads(costs[64])
+    assert len(reads(costs[64])) <= 8
+
+
+def reads(found: list[str]) -> list[str]:
+    """What was asked; what is written is one statement run for each row."""
+    return [word for word in found if word == "SELECT"]
+
+
+def in_writer(jobs: list[Job]) -> None:
+    """One transaction for all of them, as the writer does it."""
+    batch.write(jobs)

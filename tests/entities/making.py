@@ -30,7 +30,7 @@ def agent(
     args = {"system_prompt": "Help.", "tools": ["now"]} if type == "worker" else None
     who = person(owner)
     request = spawn.SpawnRequest(type, slug, who, who, args=args, title=title, parent=parent)
-    made = unit(lambda u: spawn.spawn(u, request), provenance=Provenance(who))
+    made = unit(spawn.spawning(request), provenance=Provenance(who))
     return api.get_entity(principal_of(owner), made.url)
 
 

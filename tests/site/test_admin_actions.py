@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from entities.api import NewEntity, retry_parked, spawn_now
 from entities.models import Entity, Wake
-from entities.wakes import wake
+from entities.wakes import lease
 from shared_state import api
 from shared_state.models import EventRecord, Grant, Stream
 from tests.site.world import ADA, World, build
@@ -38,7 +38,7 @@ def act(client: Client, path: str, action: str, *objects: Any, **more: str) -> s
 
 def run_it() -> Entity:
     """Let a worker claim the host."""
-    (claimed,) = api.unit(lambda unit: wake.claim(unit, "worker-1", 1), provenance=ADA)
+    (claimed,) = api.unit(lease.claiming("worker-1", 1), provenance=ADA)
     return claimed.entity
 
 

@@ -79,26 +79,18 @@ def grant(world: World, username: str, role: str) -> None:
 
 
 def _build(unit: Unit, text: str, key: str) -> World:
-    host = spawn.spawn(
-        unit,
-        spawn.SpawnRequest(
-            "debate",
-            "host",
-            "user:ada",
-            "user:ada",
-            args={"a": text},
-            message=text,
-            title=text[:200],
-            tags={"colour": text},
-        ),
-    )
-    child = spawn.spawn(
-        unit,
-        spawn.SpawnRequest(
-            "worker", "child", "user:ada", "agent:/debate/host", parent=host, title=text[:200],
-            args={"system_prompt": text, "tools": ["now"]},
-        ),
+    request = spawn.SpawnRequest(
+        "debate", "host", "user:ada", "user:ada",
+        args={"a": text}, message=text, title=text[:200], tags={"colour": text},
     )  # fmt: skip
+    host = spawn.spawning(request)(unit)
+    unit.flush()
+    request = spawn.SpawnRequest(
+        "worker", "child", "user:ada", "agent:/debate/host", parent=host, title=text[:200],
+        args={"system_prompt": text, "tools": ["now"]},
+    )  # fmt: skip
+    child = spawn.spawning(request)(unit)
+    unit.flush()
     shared = unit.create_stream(
         f"shared:debate-{host.url}", "shared", "user:ada", root=host.stream_id, schema=SCHEMA.to_json()
     )
