@@ -37,7 +37,7 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.log import collection
+from shared_state.log import collection, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
 from shared_state.log.stream import (
@@ -122,4 +122,5 @@ __all__ = [
     "unit",
     "visible",
     "window",
+    "wire",
 ]

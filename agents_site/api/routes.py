@@ -12,13 +12,13 @@ from django.db import DatabaseError
 
 from agents_site.api import agents, identity, streams
 from agents_site.api.errors import REFUSALS, ApiError
-from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, read_body, request_of
+from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, Streamed, read_body, request_of
 from shared_state.api import in_thread
 
 logger = structlog.get_logger(__name__)
 PREFIX = "/api/"
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Call], Awaitable[Answer | Streamed]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def with_api(application: Any) -> Any:
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
     try:
-        answer = await _answer(scope, receive)
+        answer: Answer | Streamed = await _answer(scope, receive)
     except Gone:
         return
     except REFUSALS as error:
@@ -74,7 +74,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     await answer.send(send)
 
 
-async def _answer(scope: Scope, receive: Receive) -> Answer:
+async def _answer(scope: Scope, receive: Receive) -> Answer | Streamed:
     route, path = find(scope["method"], scope["path"])
     request = request_of(scope)
     identity.require_transport(request)
