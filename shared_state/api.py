@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from shared_state.core import database
-from shared_state.core.access import may, principal_of, require, visible
+from shared_state.core.access import may, principal_of, require, verbs, visible
 from shared_state.core.db_executor import in_thread
+from shared_state.core.look_ups import LookUps
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -70,6 +71,7 @@ __all__ = [
     "InvalidOffset",
     "InvalidRow",
     "Json",
+    "LookUps",
     "NewEvent",
     "Principal",
     "Provenance",
@@ -120,6 +122,7 @@ __all__ = [
     "rows",
     "submit",
     "unit",
+    "verbs",
     "visible",
     "window",
     "wire",

@@ -22,7 +22,6 @@ PAGE_EVENTS = 1_000
 PAGE_BYTES = 512 * 1024
 """A page ends with the event whose value reaches this, so that what is held at once is bounded."""
 
-_HIGH = 10**16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PROVENANCE = ("writer", "wake", "run", "tool_call")
@@ -60,10 +59,10 @@ class Plain:
             when = _EPOCH + timedelta(microseconds=passed)
             self._when = f'","timestamp":"{when.isoformat()}","txid":"{passed}"'
         begin, middle, end = self._sources.get(source) or self._learn(source)
-        place = f"{offset // _HIGH:016d}_{offset % _HIGH:016d}"
+        digits = str(offset).zfill(32)  # as `format_offset`, in a third of the time
         if old is not None:
             end = f'{end},"old_value":{old}'
-        return f'{begin}{key},"value":{value}{middle}{place}{self._when}{end}}}}}'
+        return f'{begin}{key},"value":{value}{middle}{digits[:16]}_{digits[16:]}{self._when}{end}}}}}'
 
     def _learn(self, source: str) -> tuple[str, str, str]:
         """What stands before the key, the offset and the end in each event of this source."""

@@ -5,9 +5,10 @@ bottleneck. They share the two cores with the server, so CPU per request says mo
 """
 
 import asyncio
-import contextlib
+import gzip
 import itertools
 import os
+import re
 import socket
 import sys
 import time
@@ -28,11 +29,15 @@ SERVERS = {
     ],
 }  # fmt: skip
 EVENTS = 10_000
+LIMIT = 10_000
 READS = 9
 CLIENTS = 64
 AGENTS = 64
 SECONDS = 4.0
 WARM_UP = 1.0
+TOKEN = "t" * 32  # of the CSRF cookie
+MESSAGE = b"A short message, as people write them."
+GZIP = b"\x1f\x8b"
 LOG = "/api/streams/bench/log"
 
 
@@ -91,7 +96,7 @@ def prepare() -> str:
         _say(stream.id, first)
     writer.stop()
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
-    return f"{settings.SESSION_COOKIE_NAME}={session}; {settings.CSRF_COOKIE_NAME}={'t' * 32}"
+    return f"{settings.SESSION_COOKIE_NAME}={session}; {settings.CSRF_COOKIE_NAME}={TOKEN}"
 
 
 def _say(stream: int, first: int) -> None:
@@ -114,7 +119,7 @@ def _say(stream: int, first: int) -> None:
     provenance = api.Provenance("agent:/assistant/agent-1", run.partition(".")[0], run)
     for five in range(0, 100, 5):
         part = events[five : five + 5]
-        api.unit(lambda unit, part=part: unit.append(stream, part), provenance=provenance)
+        asyncio.run(api.append(stream, part, provenance=provenance))
 
 
 # -- the server
@@ -183,34 +188,70 @@ class Connection:
 
 async def _read(site: Site, cookies: str, query: str, headers: str) -> tuple[int, float, float, float, float]:
     """Requests, median and best milliseconds, megabytes, milliseconds of CPU; of one reading of it all."""
-    import gzip
-    import re
-
     connection = await Connection.to(site)
     times: list[float] = []
     requests = size = 0
     before = site.cpu()
     for number in range(READS + 1):
-        if number == 1:  # the first one opens connections and fills caches
+        if number == 1:  # the first one opened connections and filled caches
             before = site.cpu()
         after, more, requests, size, waited = "", True, 0, 0, 0.0
         while more:
             request = (
-                f"GET {LOG}?limit=10000&after={after}{query} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n"
+                f"GET {LOG}?limit={LIMIT}&after={after}{query} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n"
                 f"Cookie: {cookies}\r\n{headers}\r\n"
             )
             began = time.perf_counter()
             status, body = await connection.ask(request.encode())
             waited += time.perf_counter() - began
             requests, size = requests + 1, size + len(body)
-            if status == 400 and "limit" in body.decode():  # an older server, whose pages are smaller
-                return await _read_older(site, cookies)
-            assert status == 200, body
-            end = (gzip.decompress(body) if headers else body)[-80:].decode()
-            after, more = re.search(r'"next":"(\w+)","more":(\w+)', end).groups()  # type: ignore[union-attr]
-            more = more == "true"
+            text = gzip.decompress(body) if body.startswith(GZIP) else body
+            found = re.search(rb'"next":"(\w+)","more":(\w+)}$', text)
+            assert found is not None, (status, text[:500])
+            after, more = found[1].decode(), found[2] == b"true"
         times.append(waited * 1000)
     connection.close()
-    times = times[1:]
     used = (site.cpu() - before) / READS * 1000
-    return requests, percentile(times, 0.5), min(times), size / 1e6, used
+    return requests, percentile(times[1:], 0.5), min(times[1:]), size / 1e6, used
+
+
+async def _send(site: Site, cookies: str) -> tuple[float, float, float, float]:
+    """Sends a second, p50 and p99 in milliseconds, and the server's CPU for each, in milliseconds."""
+    numbers = itertools.count(time.time_ns())
+    waits: list[float] = []
+    begin = time.perf_counter() + WARM_UP
+    end = begin + SECONDS
+    used = 0.0
+
+    async def client(number: int) -> None:
+        connection = await Connection.to(site)
+        while (before := time.perf_counter()) < end:
+            body = b'{"payload": "A short message, as people write them.", "key": "message-%d"}' % next(
+                numbers
+            )
+            head = (
+                f"POST /api/agents/assistant/agent-{number % AGENTS}/messages HTTP/1.1\r\n"
+                f"Host: 127.0.0.1:{site.port}\r\nOrigin: http://127.0.0.1:{site.port}\r\n"
+                f"Cookie: {cookies}\r\nX-CSRFToken: {TOKEN}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            status, answer = await connection.ask(head.encode() + body)
+            assert status == 201, answer
+            if before >= begin:
+                waits.append(time.perf_counter() - before)
+        connection.close()
+
+    async def watch() -> None:
+        nonlocal used
+        await asyncio.sleep(WARM_UP)
+        used = site.cpu()
+        await asyncio.sleep(SECONDS)
+        used = site.cpu() - used
+
+    await asyncio.gather(watch(), *(client(number) for number in range(CLIENTS)))
+    return (
+        len(waits) / SECONDS,
+        percentile(waits, 0.5) * 1000,
+        percentile(waits, 0.99) * 1000,
+        used / len(waits) * 1000,
+    )
