@@ -12,6 +12,7 @@ from io import BytesIO
 import orjson
 
 from agents_site.api.errors import ApiError
+from agents_site.api.outage import outage
 from agents_site.middleware import MIN_BYTES
 from shared_state import api
 from shared_state.api import StreamInfo, in_thread, wire
@@ -85,7 +86,9 @@ class LogBody:
         """All of it, after the first piece, which is handed in: it was read together with the stream."""
         yield first
         while not self.ended:
-            yield await in_thread(self.piece)
+            async with outage.ends_waiting():
+                piece = await in_thread(self.piece)
+            yield piece
 
     def piece(self) -> bytes:
         """The next piece. Runs in a thread that uses the database."""

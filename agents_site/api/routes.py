@@ -16,6 +16,7 @@ from django.urls import set_script_prefix
 from agents_site.api import agents, identity, streams
 from agents_site.api.errors import REFUSALS, ApiError
 from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, Streamed, read_body, request_of
+from agents_site.api.outage import outage, unavailable
 
 logger = structlog.get_logger(__name__)
 PREFIX = "/api/"
@@ -79,7 +80,8 @@ async def serve(address: str, scope: Scope, receive: Receive, send: Send) -> Non
     # As Django's handler does: addresses in answers begin with it.
     set_script_prefix(get_script_prefix(scope))
     try:
-        answer: Answer | Streamed = await _answer(address, scope, receive)
+        async with outage.ends_waiting():
+            answer: Answer | Streamed = await _answer(address, scope, receive)
     except Gone:
         return
     except REFUSALS as error:
@@ -89,8 +91,8 @@ async def serve(address: str, scope: Scope, receive: Receive, send: Send) -> Non
         answer = Answer(error.body(), error.status, error.headers)
     except DatabaseError:
         logger.exception("api.database_failed", path=scope["path"])
-        refused = ApiError(503, "unavailable", "The database did not answer; try again.")
-        answer = Answer(refused.body(), refused.status)
+        refused = unavailable()
+        answer = Answer(refused.body(), refused.status, refused.headers)
     await answer.send(send)
 
 

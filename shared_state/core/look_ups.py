@@ -18,6 +18,8 @@ V = TypeVar("V")
 
 MOST = 256
 """How many keys one look-up may have."""
+HANGS = 1.0
+"""Seconds after which a look-up that has not ended is not waited for by those who come later."""
 
 
 class LookUps(Generic[K, V]):
@@ -52,19 +54,22 @@ class _Round(Generic[K, V]):
         self.loop = loop
         self._look = look
         self._waiting: list[tuple[K, asyncio.Future[V | Exception]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._since = 0.0
 
     def ask(self, key: K) -> asyncio.Future[V | Exception]:
         """Wait for the next look-up."""
         future: asyncio.Future[V | Exception] = self.loop.create_future()
         self._waiting.append((key, future))
-        if self._task is None or self._task.done():
-            self._task = self.loop.create_task(self._run())
+        if not self._tasks or self.loop.time() - self._since > HANGS:
+            self._since = self.loop.time()
+            task = self.loop.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return future
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+        while batch := self._next():
             keys = list(dict.fromkeys(key for key, _ in batch))
             [done] = await asyncio.gather(in_thread(self._look, keys), return_exceptions=True)
             for key, future in batch:
@@ -74,3 +79,9 @@ class _Round(Generic[K, V]):
                     future.set_exception(done)
                 else:
                     future.set_result(done[key])
+
+    def _next(self) -> list[tuple[K, asyncio.Future[V | Exception]]]:
+        waiting = [each for each in self._waiting if not each[1].done()]
+        batch, self._waiting = waiting[:MOST], waiting[MOST:]
+        self._since = self.loop.time()
+        return batch

@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.database import DATABASES, BenchDatabase, bench_database
 from tests.benchmarks.table import Table, percentile
@@ -35,6 +37,7 @@ CLIENTS = 64
 AGENTS = 64
 SECONDS = 4.0
 WARM_UP = 1.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOKEN = "t" * 32  # of the CSRF cookie
 MESSAGE = b"A short message, as people write them."
 GZIP = b"\x1f\x8b"
@@ -52,6 +55,11 @@ def run() -> Iterator[Table]:
         f"Messages accepted by HTTP, {CLIENTS} clients, {AGENTS} agents, nothing handled",
         ("database, server", "sends/s", "p50 ms", "p99 ms", "ms CPU of the server for each"),
     )
+    alone = Table(
+        f"The way in alone: the same requests, {CLIENTS} clients, but nothing is written",
+        ("database, server", "requests/s", "p50 ms", "p99 ms", "ms CPU of the server for each"),
+        notes=("Request, session, CSRF, the agent and the right to write to it, and the answer.",),
+    )
     for database in DATABASES:
         with bench_database(database) as place:
             cookies = place.measure(f"{ME}:prepare")
@@ -66,8 +74,12 @@ def run() -> Iterator[Table]:
                         cell = asyncio.run(_read(site, cookies, query, headers))
                         reads.add(f"{database}, {name}, {form}", *cell)
                     sends.add(f"{database}, {name}", *asyncio.run(_send(site, cookies)))
+            for name, kind in (("Daphne (ours)", "daphne"), ("Uvicorn", "uvicorn")):
+                with _server(place, [sys.executable, "-m", ME, kind]) as site:
+                    alone.add(f"{database}, {name}", *asyncio.run(_send(site, cookies)))
     yield reads
     yield sends
+    yield alone
 
 
 # -- in processes of their own
@@ -120,6 +132,28 @@ def _say(stream: int, first: int) -> None:
     for five in range(0, 100, 5):
         part = events[five : five + 5]
         asyncio.run(api.append(stream, part, provenance=provenance))
+
+
+def serve_alone(kind: str, fd: str) -> None:
+    """The site, in which a message that may be delivered is answered without being written."""
+    from agents_site.asgi import application
+    from entities import api
+    from shared_state.api import Event, Provenance
+
+    event = Event(1, 2, "inbox", "k", "insert", {"payload": MESSAGE.decode()}, EPOCH, Provenance("user:ada"))
+
+    async def nothing(*_: Any, **__: Any) -> Event:
+        return event
+
+    vars(api)["submit"] = nothing
+    if kind == "uvicorn":
+        import uvicorn
+
+        uvicorn.run(application, fd=int(fd), log_level="warning")
+    else:
+        from django.core.management import call_command
+
+        call_command("serve", fd=int(fd))
 
 
 # -- the server
@@ -217,6 +251,7 @@ async def _read(site: Site, cookies: str, query: str, headers: str) -> tuple[int
 
 async def _send(site: Site, cookies: str) -> tuple[float, float, float, float]:
     """Sends a second, p50 and p99 in milliseconds, and the server's CPU for each, in milliseconds."""
+    await (await Connection.to(site)).ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")  # once it has started
     numbers = itertools.count(time.time_ns())
     waits: list[float] = []
     begin = time.perf_counter() + WARM_UP
@@ -255,3 +290,7 @@ async def _send(site: Site, cookies: str) -> tuple[float, float, float, float]:
         percentile(waits, 0.99) * 1000,
         used / len(waits) * 1000,
     )
+
+
+if __name__ == "__main__":
+    serve_alone(*sys.argv[1:])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from shared_state.core import look_ups
 from shared_state.core.look_ups import MOST, LookUps
 
 
@@ -81,6 +82,24 @@ async def test_a_caller_who_leaves_takes_nobody_along() -> None:
     assert await staying == "book 2"
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_one_that_hangs_is_not_waited_for_by_those_who_come_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = Shelf()
+    find = LookUps(shelf.look)
+    shelf.open.clear()
+    hanging = asyncio.create_task(find(1))
+    await until_called(shelf, 1)
+    monkeypatch.setattr(look_ups, "HANGS", -1.0)
+
+    later = asyncio.create_task(find(2))
+    await until_called(shelf, 2)
+    shelf.open.set()
+
+    assert [await hanging, await later] == ["book 1", "book 2"]
+    assert shelf.calls == [[1], [2]]
 
 
 async def test_a_look_up_is_bounded() -> None:
