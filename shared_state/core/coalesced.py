@@ -55,13 +55,15 @@ class _Round(Generic[K, V]):
         self._look = look
         self._waiting: list[tuple[K, asyncio.Future[V | Exception]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running = 0
         self._since = 0.0
 
     def ask(self, key: K) -> asyncio.Future[V | Exception]:
         """Wait for the next look-up."""
         future: asyncio.Future[V | Exception] = self.loop.create_future()
         self._waiting.append((key, future))
-        if not self._tasks or self.loop.time() - self._since > HANGS:
+        if not self._running or self.loop.time() - self._since > HANGS:
+            self._running += 1
             self._since = self.loop.time()
             task = self.loop.create_task(self._run())
             self._tasks.add(task)
@@ -69,16 +71,23 @@ class _Round(Generic[K, V]):
         return future
 
     async def _run(self) -> None:
-        while batch := self._next():
-            keys = list(dict.fromkeys(key for key, _ in batch))
-            [done] = await asyncio.gather(in_thread(self._look, keys), return_exceptions=True)
-            for key, future in batch:
-                if future.done():  # its caller was cancelled
-                    continue
-                if isinstance(done, BaseException):
-                    future.set_exception(done)
-                else:
-                    future.set_result(done[key])
+        try:
+            while batch := self._next():
+                await self._look_up(batch)
+        finally:
+            # Here, and not when the task is reported done: whom the last answer woke asks again before that.
+            self._running -= 1
+
+    async def _look_up(self, batch: list[tuple[K, asyncio.Future[V | Exception]]]) -> None:
+        keys = list(dict.fromkeys(key for key, _ in batch))
+        [done] = await asyncio.gather(in_thread(self._look, keys), return_exceptions=True)
+        for key, future in batch:
+            if future.done():  # its caller was cancelled
+                continue
+            if isinstance(done, BaseException):
+                future.set_exception(done)
+            else:
+                future.set_result(done[key])
 
     def _next(self) -> list[tuple[K, asyncio.Future[V | Exception]]]:
         waiting = [each for each in self._waiting if not each[1].done()]

@@ -115,3 +115,14 @@ def test_another_event_loop_asks_for_itself() -> None:
     find = Coalesced(Shelf().look)
 
     assert [asyncio.run(find(number)) for number in (1, 2)] == ["book 1", "book 2"]
+
+
+async def test_who_asks_again_at_once_is_answered_again() -> None:
+    shelf = Shelf()
+    find = Coalesced(shelf.look)
+
+    async with asyncio.timeout(10):
+        for number in range(1, 50):
+            assert await find(number) == f"book {number}"
+
+    assert len(shelf.calls) == 49
