@@ -28,9 +28,6 @@ def _no_view(request: Any) -> HttpResponse:
     return HttpResponse()
 
 
-_csrf = _Csrf(_no_view)
-
-
 async def identify(request: ASGIRequest) -> Principal:
     """The principal of the session, or in local mode the first user. Raises `ApiError` 401.
 
@@ -73,5 +70,6 @@ def require_own_page(request: ASGIRequest) -> None:
     """
     if request.content_type != "application/json":
         raise ApiError(415, "unsupported_media_type", "Send application/json.")
-    _csrf.process_request(request)
-    _csrf.process_view(request, _no_view, (), {})
+    csrf = _Csrf(_no_view)  # for each request: it remembers the settings that it met
+    csrf.process_request(request)
+    csrf.process_view(request, _no_view, (), {})

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from agents_site.api.errors import ApiError
 from agents_site.health import Part, reach_database
 
-PATIENCE = 0.6
+SLOW_AFTER = 0.6
 """Seconds that a call may take before the database is asked. The answer takes two at the most (`health`)."""
 AGAIN = 0.5
 """Seconds from one answer to the next question, while somebody waits."""
@@ -46,7 +46,7 @@ class Outage:
         limit = asyncio.timeout(None)
         try:
             async with limit:
-                slow = asyncio.get_running_loop().call_later(PATIENCE, self._is_slow, limit)
+                slow = asyncio.get_running_loop().call_later(SLOW_AFTER, self._is_slow, limit)
                 try:
                     yield
                 finally:

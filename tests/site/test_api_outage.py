@@ -40,7 +40,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     made = Database()
     for module in (routes, log_body):
         monkeypatch.setattr(module, "outage", Outage(Part("database", made.reach)))
-    monkeypatch.setattr(outage, "PATIENCE", 0.01)
+    monkeypatch.setattr(outage, "SLOW_AFTER", 0.01)
     monkeypatch.setattr(outage, "AGAIN", 0.01)
     look_up = identity._look_up
 
@@ -70,6 +70,7 @@ async def until_asked(database: Database, times: int) -> None:
 
 async def test_while_it_is_away_calls_are_told_so(caller: Caller, database: Database) -> None:
     database.there = False
+    outage.SLOW_AFTER = 1  # all of them have come by then; the fixture puts it back
 
     replies = await asyncio.gather(
         *(caller.get(READ) for _ in range(20)), *(caller.post(MESSAGES, {"payload": "x"}) for _ in range(20))
@@ -100,7 +101,7 @@ async def test_it_notices_when_one_that_was_slow_is_away(caller: Caller, databas
 
 async def test_who_is_quick_asks_nobody(caller: Caller, database: Database) -> None:
     database.answers.set()
-    outage.PATIENCE = 20  # the fixture puts it back
+    outage.SLOW_AFTER = 20  # the fixture puts it back
 
     assert (await caller.get(READ)).status == 200
     assert database.asked == 0
