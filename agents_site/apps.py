@@ -19,6 +19,10 @@ class AgentsSiteConfig(AppConfig):
             # In production a missing folder means that collectstatic was forgotten, and the warning is right.
             settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         _add_to_skeleton()
+        # Needs the models of users and sessions.
+        from agents_site.api import remembered
+
+        remembered.listen()
 
 
 def _add_to_skeleton() -> None:

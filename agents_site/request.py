@@ -1,4 +1,4 @@
-"""Daphne's request with a bounded body.
+"""Daphne's request with a bounded body, and an end when its answer breaks off.
 
 Stock Daphne spools a body of any size to disk, and then reads all of it into memory, before the application
 is called. Here what is beyond the limit is read and thrown away, so that the sender hears the answer, and the
@@ -36,6 +36,16 @@ class BoundedRequest(WebRequest):
         if self.received > bounds.limit():
             return self.basic_error(413, b"Content Too Large", bounds.too_large())
         return super().process()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """Called by Daphne when the application raised: a page that says so, or the end of the connection.
+
+        Once an answer has begun, only a connection that breaks tells its reader that this is not all of it.
+        """
+        if not self._response_started:
+            super().handle_exception(exception)
+        elif self.channel is not None:
+            self.channel.forceAbortClient()
 
 
 class BoundedHTTPFactory(HTTPFactory):

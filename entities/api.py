@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ from entities.wakes import lease, wake
 from entities.wakes.sources import Change, RunFinished, db, entity
 from shared_state.api import (
     AccessDenied,
+    Coalesced,
     Event,
     InvalidRow,
     Principal,
@@ -58,11 +59,10 @@ from shared_state.api import (
     StreamNotFound,
     TooLarge,
     VersionConflict,
-    in_thread,
-    may,
     require,
     submit,
     unit,
+    verbs,
 )
 
 __all__ = [
@@ -143,19 +143,47 @@ class NewEntity:
     title: str = ""
 
 
+_Asked = tuple[Principal, str, str]
+"""Who asks, for the entity at which address, to do what to it."""
+
+
 def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
     """The entity at an address, if the principal may do `verb` to it.
 
     Raises `EntityNotFound`, also when it may not even be read: strangers learn nothing. Raises
     `AccessDenied` when it may be read but not that.
     """
-    known = Entity.objects.filter(url=url).select_related("stream", "parent")
-    found = None if "\x00" in url else known.first()
-    if found is None or not may(principal, "read", found.stream):
-        raise EntityNotFound(f"There is no agent at {url}.")
-    if verb != "read":
-        require(principal, verb, found.stream)
+    asked = (principal, url, verb)
+    found = _entities([asked])[asked]
+    if isinstance(found, Exception):
+        raise found
     return found
+
+
+def _entities(asked: Sequence[_Asked]) -> dict[_Asked, Entity | Exception]:
+    """`get_entity` for many, in two queries at the most: each one's entity, or what is to be raised."""
+    urls = {url for _, url, _ in asked if "\x00" not in url}
+    known = {
+        each.url: each
+        for each in (Entity.objects.filter(url__in=urls).select_related("stream", "parent") if urls else ())
+    }
+    there = [each for each in asked if each[1] in known]
+    allowed = dict(zip(there, verbs([(who, known[url].stream) for who, url, _ in there]), strict=True))
+    found: dict[_Asked, Entity | Exception] = {}
+    for each in asked:
+        who, url, verb = each
+        may_do = allowed.get(each, ())
+        if verb in may_do and "read" in may_do:
+            found[each] = known[url]
+        elif "read" in may_do:
+            found[each] = AccessDenied(f"{who} may not {verb} {known[url].stream.path}.")
+        else:
+            found[each] = EntityNotFound(f"There is no agent at {url}.")
+    return found
+
+
+_find_entity: Coalesced[_Asked, Entity] = Coalesced(_entities)
+"""`get_entity` for async callers, many in one look-up."""
 
 
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
@@ -207,8 +235,8 @@ async def spawn(principal: Principal, new: NewEntity) -> Entity:
 async def deliver(
     principal: Principal, url: str, payload: Any, *, key: str = "", message_type: str = ""
 ) -> Event:
-    """`deliver_now` for async callers: one read in a thread, one unit."""
-    found = await in_thread(get_entity, principal, url, "write")
+    """`deliver_now` for async callers: one read that is shared with others, one unit."""
+    found = await _find_entity((principal, url, "write"))
     return await submit(
         inbox.delivery(found, str(principal), payload, key=key, message_type=message_type),
         provenance=Provenance(str(principal)),
@@ -217,7 +245,7 @@ async def deliver(
 
 async def signal(principal: Principal, url: str, name: str, *, reason: str = "") -> str:
     """`signal_now` for async callers."""
-    found = await in_thread(get_entity, principal, url, "signal")
+    found = await _find_entity((principal, url, "signal"))
     who = str(principal)
     return await submit(signals.signalling(found, name, who, reason), provenance=Provenance(who))
 

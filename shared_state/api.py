@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared_state.core import database
-from shared_state.core.access import may, principal_of, require, visible
+from shared_state.core.access import may, principal_of, require, verbs, visible
+from shared_state.core.coalesced import Coalesced
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
@@ -37,7 +38,7 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.log import collection
+from shared_state.log import collection, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
 from shared_state.log.stream import (
@@ -64,6 +65,7 @@ from shared_state.write.writer import append, submit, unit
 __all__ = [
     "AccessDenied",
     "Changes",
+    "Coalesced",
     "Collection",
     "CollectionSpec",
     "Event",
@@ -127,6 +129,8 @@ __all__ = [
     "submit",
     "together",
     "unit",
+    "verbs",
     "visible",
     "window",
+    "wire",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import CookieError
 from io import BytesIO
@@ -51,28 +51,59 @@ class Call:
             raise ApiError(400, "invalid_body", f"{place or 'The body'}: {first['msg']}.") from None
 
 
+HEADERS = (
+    (b"content-type", b"application/json"),
+    # Nobody else's cache may keep it, and no browser may take it for a page.
+    (b"cache-control", b"private, no-store"),
+    (b"vary", b"Cookie"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What is sent back."""
+    """What is sent back: a value, as JSON."""
 
     value: Any
     status: int = 200
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     async def send(self, send: Send) -> None:
-        """As JSON; nobody else's cache may keep it, and no browser may take it for a page."""
-        body = orjson.dumps(self.value)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"private, no-store"),
-            (b"vary", b"Cookie"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-            *self.headers,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        """In one piece."""
+        await send_whole(send, orjson.dumps(self.value), self.status, self.headers)
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """JSON that is sent as it is made. `pieces` are read no faster than the client reads."""
+
+    pieces: AsyncIterator[bytes]
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    bodiless: bool = False
+    """HEAD: what follows is not worth making."""
+
+    async def send(self, send: Send) -> None:
+        """In one piece, if there is no second."""
+        piece = await anext(self.pieces)
+        following = await anext(self.pieces, None)
+        if following is None:
+            await send_whole(send, piece, 200, self.headers)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS, *self.headers]})
+        while following is not None and not self.bodiless:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            piece, following = following, await anext(self.pieces, None)
+        await send({"type": "http.response.body", "body": piece})
+
+
+async def send_whole(
+    send: Send, body: bytes, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """An answer whose length is known."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*HEADERS, length, *headers]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def request_of(scope: Scope) -> ASGIRequest:

@@ -13,7 +13,8 @@ from django.utils.module_loading import import_string
 
 from agents_site import local
 from agents_site.api.errors import ApiError
-from shared_state.api import AccessDenied, Principal, principal_of
+from agents_site.api.remembered import credential_of, sessions
+from shared_state.api import AccessDenied, Principal, in_thread, principal_of
 
 
 class _Csrf(CsrfViewMiddleware):
@@ -27,18 +28,31 @@ def _no_view(request: Any) -> HttpResponse:
     return HttpResponse()
 
 
-_csrf = _Csrf(_no_view)
+async def identify(request: ASGIRequest) -> Principal:
+    """The principal of the session, or in local mode the first user. Raises `ApiError` 401.
 
-
-def identify(request: ASGIRequest) -> Principal:
-    """The principal of the session, or in local mode the first user. Raises `ApiError` 401. Two queries."""
+    Two queries, unless the session was looked up a few seconds ago (see remembered.py).
+    """
     store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
     request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    signed_in_here = local.connection_allowed(request.scope)
+    proof = credential_of(request.session.session_key or "", signed_in_here)
+    # Where the session holds the CSRF token, it has to be read anyway.
+    if not settings.CSRF_USE_SESSIONS and (known := sessions.get(proof)) is not None:
+        return known
+    forgotten = sessions.forgotten
+    found, user = await in_thread(_look_up, request, signed_in_here)
+    sessions.put(proof, found, user, forgotten)
+    return found
+
+
+def _look_up(request: ASGIRequest, signed_in_here: bool) -> tuple[Principal, Any]:
+    """The principal, and its user's primary key."""
     user: Any = get_user(request)
-    if not user.is_authenticated and local.connection_allowed(request.scope):
+    if not user.is_authenticated and signed_in_here:
         user = local.first_user()
     try:
-        return principal_of(user)
+        return principal_of(user), user.pk
     except AccessDenied as error:
         raise ApiError(401, "sign_in", str(error)) from None
 
@@ -56,5 +70,6 @@ def require_own_page(request: ASGIRequest) -> None:
     """
     if request.content_type != "application/json":
         raise ApiError(415, "unsupported_media_type", "Send application/json.")
-    _csrf.process_request(request)
-    _csrf.process_view(request, _no_view, (), {})
+    csrf = _Csrf(_no_view)  # for each request: it remembers the settings that it met
+    csrf.process_request(request)
+    csrf.process_view(request, _no_view, (), {})

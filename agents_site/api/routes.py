@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import structlog
+from django.core.handlers.asgi import get_script_prefix
 from django.db import DatabaseError
+from django.urls import set_script_prefix
 
 from agents_site.api import agents, identity, streams
 from agents_site.api.errors import REFUSALS, ApiError
-from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, read_body, request_of
-from shared_state.api import in_thread
+from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, Streamed, read_body, request_of
+from agents_site.api.outage import outage, unavailable
 
 logger = structlog.get_logger(__name__)
 PREFIX = "/api/"
 
-Handler = Callable[[Call], Awaitable[Answer]]
+Handler = Callable[[Call], Awaitable[Answer | Streamed]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Route:
         """The methods that are answered: HEAD like GET; its body is left out later (see head.py)."""
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
+    @cached_property
+    def address(self) -> re.Pattern[str]:
+        """What the whole address must match."""
+        return re.compile(re.escape(PREFIX) + self.pattern)
+
 
 ROUTES = (
     Route("POST", r"streams/(?P<path>.+)/rows/(?P<collection>[^/]+)", streams.write_row),
@@ -48,18 +56,32 @@ def with_api(application: Any) -> Any:
     """The same ASGI application for HTTP, with the API in front of it."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(PREFIX):
-            await serve(scope, receive, send)
+        address = address_of(scope)
+        if address.startswith(PREFIX):
+            await serve(address, scope, receive, send)
         else:
             await application(scope, receive, send)
 
     return wrapped
 
 
-async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+def address_of(scope: Scope) -> str:
+    """The address within the site: without what a server or the settings put before all of them.
+
+    As Django's own request has it, whether or not the server passes that part on.
+    """
+    prefix = get_script_prefix(scope)
+    path: str = scope["path"]
+    return path.removeprefix(prefix) if prefix else path
+
+
+async def serve(address: str, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request."""
+    # As Django's handler does: addresses in answers begin with it.
+    set_script_prefix(get_script_prefix(scope))
     try:
-        answer = await _answer(scope, receive)
+        async with outage.ends_waiting():
+            answer: Answer | Streamed = await _answer(address, scope, receive)
     except Gone:
         return
     except REFUSALS as error:
@@ -69,16 +91,16 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         answer = Answer(error.body(), error.status, error.headers)
     except DatabaseError:
         logger.exception("api.database_failed", path=scope["path"])
-        refused = ApiError(503, "unavailable", "The database did not answer; try again.")
-        answer = Answer(refused.body(), refused.status)
+        refused = unavailable()
+        answer = Answer(refused.body(), refused.status, refused.headers)
     await answer.send(send)
 
 
-async def _answer(scope: Scope, receive: Receive) -> Answer:
-    route, path = find(scope["method"], scope["path"])
+async def _answer(address: str, scope: Scope, receive: Receive) -> Answer | Streamed:
+    route, path = find(scope["method"], address)
     request = request_of(scope)
     identity.require_transport(request)
-    principal = await in_thread(identity.identify, request)
+    principal = await identity.identify(request)
     body = b""
     if route.method != "GET":
         identity.require_own_page(request)
@@ -90,7 +112,7 @@ def find(method: str, address: str) -> tuple[Route, dict[str, str]]:
     """The route and the parts of the address. Raises `ApiError` 404 and 405."""
     if "\x00" not in address:  # PostgreSQL knows no text with one, so nothing has such a name
         for route in ROUTES:
-            found = re.fullmatch(re.escape(PREFIX) + route.pattern, address)
+            found = route.address.fullmatch(address)
             if found is None:
                 continue
             if method not in route.methods:

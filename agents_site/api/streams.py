@@ -4,66 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents_site.api.errors import ApiError
-from agents_site.api.http import Answer, Call
+from agents_site.api.http import Answer, Call, Streamed
+from agents_site.api.log_body import LogBody, Wanted, takes_gzip
 from entities.models import EntityType
 from shared_state import api
-from shared_state.api import CollectionSpec, Event, Json, Provenance, StreamInfo, Unit, in_thread
+from shared_state.api import CollectionSpec, Json, Provenance, StreamInfo, Unit, in_thread
 from shared_state.models import Stream
 
-MOST_EVENTS = 1_000
-MOST_BYTES = 4 * 1024 * 1024
-"""An answer ends with the event that reaches this."""
-CHUNK = 100
+MOST_BYTES = 16 * 1024 * 1024
+"""An answer ends with the event that reaches this. No more than a page of it is held at once."""
 
 
 # -- reading
 
 
-async def read_stream(call: Call) -> Answer:
-    """`GET /api/streams/{path}?after=&limit=&types=`: events after a cursor, and the next cursor."""
-    query = call.request.GET
-    after = api.parse_offset(query.get("after") or api.format_offset(0))
-    limit = query.get("limit", "100")
-    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_EVENTS:
-        raise ApiError(400, "invalid_limit", f"limit must be a number from 1 to {MOST_EVENTS:,}.")
-    types = [name for name in query.get("types", "").split(",") if name] or None
-    return Answer(await in_thread(_page, call, after, int(limit), types))
+async def read_stream(call: Call) -> Streamed:
+    """`GET /api/streams/{path}?after=&limit=&types=&format=`: events after a cursor, and the next cursor."""
+    wanted = Wanted.of(call.request.GET)
+    gzip = takes_gzip(call.request.headers.get("accept-encoding", ""))
+    body, first = await in_thread(_begin, call, wanted, gzip)
+    return Streamed(body.pieces(first), body.headers, bodiless=call.request.method == "HEAD")
 
 
-def _page(call: Call, after: int, limit: int, types: list[str] | None) -> Json:
-    stream = readable(call)
-    events, complete = _read(stream.id, after, limit, types)
-    # The head was read before the events: up to it, whatever is not among them is of another type.
-    end = events[-1].offset if events else after
-    cursor = max(end, stream.head) if complete else end
-    return {
-        "stream": stream.path,
-        "events": [event.wire() for event in events],
-        "next": api.format_offset(cursor),
-        "more": not complete,
-    }
-
-
-def _read(stream: int, after: int, limit: int, types: list[str] | None) -> tuple[list[Event], bool]:
-    """Events up to the limit or the bound in bytes; and whether that was all there is."""
-    found: list[Event] = []
-    size = 0
-    while len(found) < limit and size < MOST_BYTES:
-        wanted = min(CHUNK, limit - len(found))
-        chunk = api.read(stream, after, wanted, types)
-        for event in chunk:
-            found.append(event)
-            size += len(orjson.dumps(event.value))
-            if size >= MOST_BYTES:
-                return found, False
-        if len(chunk) < wanted:
-            return found, True
-        after = chunk[-1].offset
-    return found, False
+def _begin(call: Call, wanted: Wanted, gzip: bool) -> tuple[LogBody, bytes]:
+    body = LogBody(readable(call), wanted, MOST_BYTES, gzip)
+    return body, body.piece()
 
 
 def readable(call: Call) -> StreamInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -15,6 +16,7 @@ VERBS = {
     "chat": frozenset({"read", "write", "signal", "spawn"}),
     "manage": frozenset({"read", "write", "signal", "spawn", "manage", "delete"}),
 }
+EVERY_VERB = frozenset().union(*VERBS.values())
 
 
 def principal_of(user: Any) -> Principal:
@@ -30,15 +32,44 @@ def may(principal: Principal, verb: str, stream: StreamInfo | Stream) -> bool:
     Grants at the top of a family hold for all of it. An agent acts with its owner's rights and no more;
     the caller passes the owner as the principal.
     """
+    return _all_verbs(principal, stream) or verb in verbs([(principal, stream)])[0]
+
+
+def verbs(asked: Sequence[tuple[Principal, StreamInfo | Stream]]) -> list[Set[str]]:
+    """What each principal may do to its stream, as `may` has it. One query for all, or none."""
+    granted = _granted([(str(who), stream) for who, stream in asked if not _all_verbs(who, stream)])
+    return [
+        EVERY_VERB
+        if _all_verbs(who, stream)
+        else frozenset().union(*(granted.get((str(who), place), ()) for place in _places(stream)))
+        for who, stream in asked
+    ]
+
+
+def _all_verbs(principal: Principal, stream: StreamInfo | Stream) -> bool:
     if principal.kind == "system" or (principal.kind == "user" and principal.staff):
         return True
-    if stream.owner == str(principal):
-        return True
+    return stream.owner == str(principal)
+
+
+def _granted(asked: Sequence[tuple[str, StreamInfo | Stream]]) -> Mapping[tuple[str, int], Set[str]]:
+    """What is granted to these principals at these streams, by principal and stream."""
+    if not asked:
+        return {}
+    streams = {place for _, stream in asked for place in _places(stream)}
+    found = Grant.objects.filter(stream__in=streams, principal__in={who for who, _ in asked})
+    return {
+        (who, stream): VERBS.get(role, frozenset())
+        for who, stream, role in found.values_list("principal", "stream", "role")
+    }
+
+
+def _places(stream: StreamInfo | Stream) -> Iterator[int]:
+    """Where grants for a stream may stand: at itself, and at the top of its family."""
+    yield stream.id
     root = stream.root if isinstance(stream, StreamInfo) else stream.root_id
-    roles = Grant.objects.filter(
-        stream__in=[i for i in (stream.id, root) if i is not None], principal=str(principal)
-    )
-    return any(verb in VERBS.get(role, ()) for role in roles.values_list("role", flat=True))
+    if root is not None:
+        yield root
 
 
 def require(principal: Principal, verb: str, stream: StreamInfo | Stream) -> None:

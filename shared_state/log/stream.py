@@ -68,6 +68,12 @@ def read(stream: int, after: int = 0, limit: int = 500, types: Sequence[str] | N
     return [event_of(record) for record in _first(found, limit, types)]
 
 
+def first_offsets(stream: int, after: int, limit: int, types: Sequence[str]) -> list[int]:
+    """The offsets of the first events of some types after an offset, `limit` at the most."""
+    found = EventRecord.objects.filter(stream=stream, offset__gt=after).order_by("offset").only("offset")
+    return [record.offset for record in _first(found, limit, types)]
+
+
 def read_newest(
     stream: int, before: int | None = None, limit: int = 100, types: Sequence[str] | None = None
 ) -> list[Event]:

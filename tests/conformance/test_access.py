@@ -29,6 +29,7 @@ def allowed(principal: Principal, stream: StreamInfo) -> set[str]:
     record = Stream.objects.get(pk=stream.id)
     verbs = {verb for verb in ALL if api.may(principal, verb, stream)}
     assert verbs == {verb for verb in ALL if api.may(principal, verb, record)}
+    assert [verbs] * 2 == api.verbs([(principal, stream), (principal, record)])
     return verbs
 
 
@@ -157,3 +158,19 @@ def test_visible_is_what_may_be_read(transactional_db: None, streams: Any, grant
 
     for principal in PEOPLE:
         assert seen(principal) == {stream.pk for stream in made if api.may(principal, "read", stream)}
+
+
+def test_many_are_answered_each_for_itself_in_one_query(django_assert_num_queries: Any) -> None:
+    top = make_stream()
+    below, other = make_stream(root=top.id), make_stream()
+    grant(top, "view")
+    grant(other, "chat", CLEO)
+    asked = [(who, stream) for who in (ADA, BEN, CLEO, STAFF) for stream in (top, below, other)]
+
+    with django_assert_num_queries(1):
+        found = api.verbs(asked)
+
+    assert found == [allowed(*each) for each in asked]
+    with django_assert_num_queries(0):
+        assert api.verbs([(ADA, top), (STAFF, other), (SCHEDULER, top)]) == [set(ALL)] * 3
+        assert api.verbs([]) == []

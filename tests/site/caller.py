@@ -64,6 +64,12 @@ class Caller:
 
     async def send(self, method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> Reply:
         """Any request. A header of an empty text is left out."""
+        return await exchange(self.scope(method, path, body, query, **headers), body)
+
+    def scope(
+        self, method: str, path: str, body: bytes = b"", query: str = "", **headers: str
+    ) -> dict[str, Any]:
+        """What a server tells the application of a request."""
         given = {
             "host": "testserver",
             "cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
@@ -72,13 +78,12 @@ class Caller:
             given |= {"origin": ORIGIN.decode(), "x-csrftoken": TOKEN, "content-type": "application/json"}
             given["content-length"] = str(len(body))
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
-        scope = {
+        return {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
             "scheme": "http", "path": path, "raw_path": quote(path).encode(), "query_string": query.encode(),
             "root_path": "", "client": (self.client, 5000), "server": ("testserver", 80),
             "headers": [(name.encode(), value.encode("latin1")) for name, value in given.items() if value],
         }  # fmt: skip
-        return await exchange(scope, body)
 
 
 async def exchange(scope: dict[str, Any], body: bytes) -> Reply:

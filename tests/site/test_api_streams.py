@@ -69,7 +69,9 @@ async def test_it_chooses_types_and_the_cursor_passes_the_others(caller: Caller)
     assert reply["next"] == (await caller.get(HOST, "limit=1000")).json["next"]
 
 
-@pytest.mark.parametrize("query", ["after=5", "after=x", "limit=0", "limit=1001", "limit=-1", "limit=x"])
+@pytest.mark.parametrize(
+    "query", ["after=5", "after=x", "limit=0", "limit=10001", "limit=-1", "limit=x", "format=x"]
+)
 async def test_it_refuses_what_is_no_cursor_or_limit(query: str, caller: Caller) -> None:
     assert (await caller.get(HOST, query)).status == 400
 
