@@ -7,10 +7,9 @@ remote images (a picture becomes a link: loading it would tell its server who re
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
@@ -60,7 +59,6 @@ ATTRIBUTES = {
     "th": {"class"},
 }
 SCHEMES = {"http", "https", "mailto"}
-_FENCE = re.compile(r" {0,3}(?:`{3,}(?P<info>[^`\n]*)|~{3,}(?P<tilde>[^\n]*))\n")
 
 
 class _Renderer(RendererHTML):
@@ -120,37 +118,6 @@ _CLEANER = nh3.Cleaner(
     link_rel="noopener nofollow",
     strip_comments=True,
 )
-
-
-class OpenBlock(NamedTuple):
-    """Where the last block of a text begins that is still being written; what is before it is whole."""
-
-    begin: int
-    """In characters."""
-    content: int
-    """Where its content begins: after the line that opens a block of code, else where the block does."""
-    language: str | None
-    """What a block of code says of itself, maybe nothing; `None` for anything else."""
-
-
-def open_block(text: str) -> OpenBlock:
-    """The block that more text would go on with. Of a list that is its last item.
-
-    Only whole lines are looked at: until it has ended, a line may become anything.
-    """
-    written = text[: text.rfind("\n") + 1]
-    tokens: list[Token] = []
-    _PARSER.block.parse(written + "x", _PARSER, {}, tokens)
-    lines = [token.map[0] for token in tokens if token.map and _may_be_last(token)]
-    begin = sum(len(line) for line in written.split("\n")[: lines[-1]]) + lines[-1] if lines else 0
-    fence = _FENCE.match(written, begin)
-    if fence is None:
-        return OpenBlock(begin, begin, None)
-    return OpenBlock(begin, fence.end(), (fence["info"] or fence["tilde"] or "").strip().partition(" ")[0])
-
-
-def _may_be_last(token: Token) -> bool:
-    return token.level == 0 or (token.level == 1 and token.type == "list_item_open")
 
 
 def blocks(text: str, *, loose: bool = False) -> list[str]:
