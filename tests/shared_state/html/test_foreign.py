@@ -178,21 +178,26 @@ def test_it_goes_with_its_parent(how: str) -> None:
     wait_until(lambda: not lives(pid), "it to go", 10)
 
 
-def test_a_fork_has_processes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "_renderer", Renderer())
-    foreign.html(FINE)
-    before = foreign._renderer.processes.pids()
-    child = os.fork()
-    if child == 0:
-        fine = foreign.html(FINE) == markdown.render(FINE)
-        fine = fine and not foreign._renderer.processes.pids() & before
-        foreign.end()
-        os._exit(0 if fine else 1)
-
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert foreign.html(FINE + "more") == markdown.render(FINE + "more")
-    assert foreign._renderer.processes.pids() == before
+FORKS = """
+import os, sys
+from shared_state.html import foreign, markdown
+text, others = sys.argv[1], lambda: foreign._renderer.processes.pids()
+fine, before = foreign.html(text) == markdown.render(text), others()
+child = os.fork()
+fine = fine and foreign.html(text + "more") == markdown.render(text + "more") and len(others()) == 1
+if child == 0:
+    fine = fine and not others() & before
     foreign.end()
+    os._exit(0 if fine else 1)
+fine = fine and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print(fine and others() == before and foreign.html(text + "again") == markdown.render(text + "again"))
+"""
+
+
+def test_a_fork_has_processes_of_its_own() -> None:
+    """In a process of its own: this one has threads, and must not be forked."""
+    command = [sys.executable, "-c", FORKS, FINE]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 def test_without_a_process_texts_are_said_as_they_are_until_there_is_one(
