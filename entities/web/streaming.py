@@ -20,7 +20,7 @@ from shared_state.html.partials import partial
 
 MOST_CURSORS = 4
 """At how many cursors of one stream texts are remembered: of those who keep up, and of one who catches up."""
-MOST_CHARACTERS = 32_000_000
+MOST_CHARACTERS, MOST_STREAMS = 32_000_000, 4_000
 """How much is remembered in all."""
 
 _Said = Mapping[str, Growing | None]
@@ -56,8 +56,11 @@ class _Remembered:
             if cursors:
                 self._streams[stream] = cursors
                 self._weight += _weight(cursors)
-            while self._weight > MOST_CHARACTERS and len(self._streams) > 1:
+            while len(self._streams) > 1 and self._is_full():
                 self._weight -= _weight(self._streams.popitem(last=False)[1])
+
+    def _is_full(self) -> bool:
+        return self._weight > MOST_CHARACTERS or len(self._streams) > MOST_STREAMS
 
 
 def _weight(cursors: Mapping[int, _Said]) -> int:

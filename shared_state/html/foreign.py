@@ -31,6 +31,7 @@ REMEMBERED = 16_000_000
 """How many characters of HTML are remembered."""
 
 Blocks = tuple[str, ...]
+_AS_IT_IS = '<p class="as-it-is">'
 
 
 class Renderer:
@@ -99,7 +100,12 @@ def _size(found: Blocks) -> int:
 
 def as_it_is(text: str) -> str:
     """A text that is not rendered."""
-    return f'<p class="as-it-is">{escape(text)}</p>\n'
+    return f"{_AS_IT_IS}{escape(text)}</p>\n"
+
+
+def is_as_it_is(html: str) -> bool:
+    """Whether a block is a text that was not rendered; what is rendered has no such class."""
+    return html.startswith(_AS_IT_IS)
 
 
 _renderer = Renderer()

@@ -72,6 +72,7 @@ class Growing:
         self._marker, self._indent, self._loose = "", 0, False  # of the list
         self._head = ""  # of the table
         self._into = ""  # what the rest goes on with, if it begins within a list or a table
+        self._plain = False  # whether a part of it could not be rendered: the others are then not tried
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -232,7 +233,10 @@ class Growing:
         last = self.blocks[-1] if self.blocks else ""
         rows = self._into == "table" and last.endswith(_TABLE_ENDS)
         source = self._head + text if rows else text
+        if self._plain:
+            return [foreign.as_it_is(text)], False
         new = [pages.resolved(html) for html in foreign.blocks(source, loose=self._loose)]
+        self._plain = any(map(foreign.is_as_it_is, new))
         if not self._into or not new:
             return new, False
         first = new[0]

@@ -15,6 +15,7 @@ import pytest
 
 from shared_state.html import foreign, markdown, render_process
 from shared_state.html.foreign import SHORT, Renderer, as_it_is
+from shared_state.html.growing import Growing
 from shared_state.html.render_process import RenderProcess, RenderProcesses
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
@@ -66,6 +67,18 @@ def test_what_takes_too_long_is_said_as_it_is_and_not_tried_again(renderer: Rend
     assert renderer.blocks(ENDLESS) == (as_it_is(ENDLESS),)
     assert renderer.processes.ended == 1
     assert renderer.blocks(FINE) == whole(FINE)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_text_that_grows_is_not_tried_part_by_part(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "_renderer", renderer)
+
+    grown = Growing.of(f"Fine.\n\n{ENDLESS}\n\n" + f"{ENDLESS}x\n\n" * 5)
+
+    assert [foreign.is_as_it_is(html) for html in grown.blocks] == [False] + [True] * 6
+    assert renderer.processes.ended == 1
 
 
 @pytest.mark.usefixtures("impatient")
