@@ -10,6 +10,9 @@ from shared_state.core.types import Event, Row
 MOST_DELTAS = 20_000
 """How many deltas are read at the most."""
 
+ENDLESS = 10**18
+"""An offset that no event has."""
+
 Read = Callable[[int, int, int, tuple[str, ...]], list[Event]]
 """(stream, after, limit, types) -> events, oldest first: how the caller reads the log."""
 
@@ -27,16 +30,19 @@ def raws(read: Read, stream: int, rows: Iterable[Row]) -> Raws:
 
 def said(read: Read, stream: int, row: Row, until: int) -> str:
     """What had been said of a row at an offset, also if it is finished by now."""
-    deltas = [delta for delta in _deltas(read, stream, row.created) if delta.offset <= until]
+    deltas = _deltas(read, stream, row.created, (f"{row.type}_delta",), until)
     return timeline.joined(deltas).get((row.type, row.key), "")
 
 
-def _deltas(read: Read, stream: int, after: int) -> list[Event]:
+def _deltas(
+    read: Read, stream: int, after: int, types: tuple[str, ...] = tuple(timeline.DELTAS), until: int = ENDLESS
+) -> list[Event]:
+    """Deltas after an offset, up to another. There are no more than offsets, so none is read beyond."""
     found: list[Event] = []
-    while len(found) < MOST_DELTAS:
-        batch = read(stream, after, 1_000, tuple(timeline.DELTAS))
-        found += batch
-        if len(batch) < 1_000:
+    while len(found) < MOST_DELTAS and (limit := min(1_000, until - after)) > 0:
+        batch = read(stream, after, limit, types)
+        found += [delta for delta in batch if delta.offset <= until]
+        if len(batch) < limit or batch[-1].offset >= until:
             break
         after = batch[-1].offset
     return found

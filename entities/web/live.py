@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.utils.safestring import SafeString
 
 from entities import presence
-from entities.catalog import partial_text, timeline
+from entities.catalog import timeline
 from entities.models import EntityType
-from entities.web import addresses, render
-from shared_state.api import CollectionSpec, Event, StreamInfo, collections, committed, read
+from entities.web import addresses, render, streaming
+from shared_state.api import CollectionSpec, Event, StreamInfo, collections
 from shared_state.html import tables
 from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
-from shared_state.html.markdown import open_block
 from shared_state.html.partials import joined, partial
 from shared_state.live.codecs import codec
 from shared_state.live.session import personal
@@ -31,47 +29,28 @@ _LAST = 10**16
 @codec("timeline")
 def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     """What events of an agent's log change on its timeline."""
+    texts = streaming.Batch(stream, events)
     found: list[Change] = []
     for event in events:
-        for change in timeline.changes(timeline.of_event(event)):
-            if isinstance(change, timeline.Piece):
-                found.append(Text(change.target, change.text, change.start))
-            elif isinstance(change, timeline.Gone):
-                found.append(Drop(change.target))
-            else:
-                html = render.render(change, stream.path)
-                found.append(Put(change.id, change.parent, change.order, html, change.insert))
-    return list(_in_blocks(stream, merged(found), events))
+        if event.type == "text_delta":
+            found += texts.piece(event)
+        elif event.type == "text" and (changes := texts.row(event)) is not None:
+            found += changes
+        else:
+            found += _items(stream, event)
+    texts.remember()
+    return list(merged(found))
 
 
-def _in_blocks(stream: StreamInfo, changes: Iterable[Change], events: Sequence[Event]) -> Iterator[Change]:
-    """The same changes; but a piece of text that completes a block renders the whole text anew, as prose."""
-    pieces = [event for event in events if event.type == "text_delta"]
-    keys = {dom_id("textraw", stream.id, event.value["text_id"]): event.value["text_id"] for event in pieces}
-    finished = {e.key for e in events if e.type == "text" and e.value.get("status") == "completed"}
-    for change in changes:
-        rendered = None
-        if isinstance(change, Text) and "\n" in change.text and (key := keys.get(change.target, "")):
-            # What is finished in these same events is rendered as a whole in a moment.
-            rendered = None if key in finished else _with_new_block(stream, key, change, events[-1].offset)
-        yield rendered or change
-
-
-def _with_new_block(stream: StreamInfo, key: str, piece: Text, until: int) -> Put | None:
-    """A text up to the end of a piece, unless its last block is the one that it was before the piece.
-
-    What was said before is read again, since a codec keeps nothing.
-    """
-    row = committed.row(stream.id, "text", key)
-    if row is None:  # it was taken back, and will be said anew
-        return None
-    said = partial_text.said(read, stream.id, row, until) if piece.start else piece.text
-    before, after = said[: piece.start], said[: piece.start + len(piece.text)]
-    if open_block(before) == open_block(after):
-        return None
-    streaming = replace(timeline.of_row(row), value={**row.value, "status": "streaming"}, created=None)
-    item = timeline.item(streaming, after)
-    return Put(item.id, "", "", render.render(item, stream.path), insert=False) if item else None
+def _items(stream: StreamInfo, event: Event) -> Iterator[Change]:
+    for change in timeline.changes(timeline.of_event(event)):
+        if isinstance(change, timeline.Piece):
+            yield Text(change.target, change.text, change.start)
+        elif isinstance(change, timeline.Gone):
+            yield Drop(change.target)
+        else:
+            html = render.render(change, stream.path)
+            yield Put(change.id, change.parent, change.order, html, change.insert)
 
 
 def merged(changes: Iterable[Change]) -> Iterator[Change]:

@@ -31,11 +31,10 @@ from shared_state.api import (
     format_offset,
     get_stream,
 )
-from shared_state.html import pages
+from shared_state.html import foreign, pages
 from shared_state.html.boards import card_id
 from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
-from shared_state.html.markdown import render as render_markdown
 from shared_state.html.partials import joined, partial
 from shared_state.live.codecs import codec
 
@@ -155,7 +154,7 @@ def _render_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> Sa
 def _render_ruling(target: str, hint: StatusHint, value: Mapping[str, Any], shared: int) -> SafeString:
     """What came of it; the cards that it cites are links."""
     text = str(value.get(hint.ruling) or "")
-    html = cited(pages.resolved(render_markdown(text)), shared) if text else ""
+    html = cited(pages.resolved(foreign.html(text)), shared) if text else ""
     winner, cites = str(value.get(hint.winner) or ""), value.get(hint.cites)
     keys = [str(key) for key in cites] if isinstance(cites, list) else []
     side = hint.sides.index(winner) + 1 if winner in hint.sides else 0

@@ -14,11 +14,11 @@ from django.utils.safestring import SafeString
 
 from entities.catalog import timeline
 from entities.catalog.timeline import Item, Node
-from entities.web import addresses
+from entities.web import addresses, streaming
 from entities.web.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
 from shared_state.html import pages
 from shared_state.html.dom import dom_id
-from shared_state.html.markdown import open_block
+from shared_state.html.growing import Growing
 from shared_state.html.partials import joined, partial
 from shared_state.templatetags.state import principal_name
 
@@ -117,16 +117,11 @@ def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
 
 
 def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
-    block = open_block(item.raw)
-    return {
-        "streaming": item.data.get("status") == "streaming",
-        "whole": item.raw[: block.begin],
-        "tail": item.raw[block.content :],
-        "begin": block.content,
-        "in_code": block.language is not None,
-        "language": block.language,
-        "raw_id": dom_id("textraw", item.stream, item.data["key"]),
-    }
+    if item.data.get("status") != "streaming":
+        return {"streaming": False}
+    said = Growing.of(item.raw)
+    shown = streaming.tail_of(item.stream, item.data["key"], said.language, said.begin, said.tail)
+    return shown | {"streaming": True, "whole": joined(map(SafeString, said.blocks))}
 
 
 def _reasoning(item: Item, statuses: Statuses) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from shared_state.html.pretty import indented
+
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
     AnyPaginator = Paginator[Any]
@@ -44,7 +46,7 @@ STYLES = {"all": ("agents/css/shared_state/admin.css",)}
 
 def pretty(value: Any, limit: int = SHOWN_JSON) -> SafeString:
     """JSON, indented, escaped, and cut at a bound."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = indented(value)
     cut = f"\n… and {len(text) - limit:,} characters more" if len(text) > limit else ""
     return format_html('<pre class="json">{}{}</pre>', text[:limit], cut)
 

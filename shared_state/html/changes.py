@@ -1,4 +1,4 @@
-"""What a codec may change of a page: an element is put, text is appended, an element goes. See `patch.js`."""
+"""What a codec may change of a page: an element is put, text is appended, an element goes, a text grows."""
 
 from __future__ import annotations
 
@@ -45,4 +45,25 @@ class Drop:
         return ["drop", self.target]
 
 
-Change = Put | Text | Drop
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """Blocks of HTML for the text with id `target`, after the `keep` blocks that it has; see `growing.js`.
+
+    They take the place of what is written before character `begin`. `into`: the first of them is the next
+    items of the last list there is, or the next rows of the table. `tail`: the element that what is being
+    written stands in, if it is another from now on. With `begin` below 0 nothing is written any more: no more
+    than `keep` blocks stay, and the text is complete.
+    """
+
+    target: str
+    keep: int
+    html: str
+    into: bool = False
+    begin: int = 0
+    tail: str = ""
+
+    def wire(self) -> list[Any]:
+        return ["grow", self.target, self.keep, self.html, self.into, self.begin, self.tail]
+
+
+Change = Put | Text | Drop | Grow

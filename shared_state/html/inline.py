@@ -7,12 +7,12 @@ from datetime import datetime
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from shared_state.html import markdown, pages
+from shared_state.html import foreign, pages
 
 
 def prose(text: str) -> SafeString:
     """A text in markdown as safe HTML, with links to names leading to their pages."""
-    html = pages.resolved(markdown.render(text))
+    html = pages.resolved(foreign.html(text))
     return mark_safe(html)  # noqa: S308  sanitised by an allow-list
 
 

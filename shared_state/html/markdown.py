@@ -1,29 +1,23 @@
 """Markdown from agents, which is untrusted: rendered, highlighted and then sanitised by an allow-list.
 
-No raw HTML, no remote images (a picture becomes a link: loading it would tell its server who reads), and
-links carry `rel="noopener nofollow"`. No Django here.
+How long that takes is not bounded here: pages and pushes ask `foreign`, which bounds it. No raw HTML, no
+remote images (a picture becomes a link: loading it would tell its server who reads), and links carry
+`rel="noopener nofollow"`. No Django here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
-MAX_HIGHLIGHTED = 20_000
-"""Longer code is shown plain: colouring it would take longer than the reader is willing to wait."""
+from shared_state.html.highlight import coloured
 
 TAGS = {
     "a",
@@ -65,7 +59,6 @@ ATTRIBUTES = {
     "th": {"class"},
 }
 SCHEMES = {"http", "https", "mailto"}
-_FENCE = re.compile(r" {0,3}(?:`{3,}(?P<info>[^`\n]*)|~{3,}(?P<tilde>[^\n]*))\n")
 
 
 class _Renderer(RendererHTML):
@@ -76,7 +69,7 @@ class _Renderer(RendererHTML):
         token = tokens[idx]
         language = token.info.strip().split(" ", 1)[0]
         label = f'<span class="code-language">{escape(language)}</span>' if language else ""
-        code = _highlighted(token.content, language)
+        code = coloured(token.content, language)
         return f'<div class="code-block">{label}<pre><code>{code}</code></pre></div>\n'
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
@@ -97,16 +90,6 @@ class _Renderer(RendererHTML):
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         """The end of it."""
         return "</table></div>\n"
-
-
-def _highlighted(code: str, language: str) -> str:
-    if not language or len(code) > MAX_HIGHLIGHTED:
-        return escape(code)
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False)
-    except ClassNotFound:
-        return escape(code)
-    return highlight(code, lexer, HtmlFormatter(nowrap=True))
 
 
 def _alignment(state: Any) -> None:
@@ -137,38 +120,29 @@ _CLEANER = nh3.Cleaner(
 )
 
 
-class OpenBlock(NamedTuple):
-    """Where the last block of a text begins that is still being written; what is before it is whole."""
+def blocks(text: str, *, loose: bool = False) -> list[str]:
+    """Safe HTML for a text in markdown: one element for each block at its top level.
 
-    begin: int
-    """In characters."""
-    content: int
-    """Where its content begins: after the line that opens a block of code, else where the block does."""
-    language: str | None
-    """What a block of code says of itself, maybe nothing; `None` for anything else."""
-
-
-def open_block(text: str) -> OpenBlock:
-    """The block that more text would go on with. Of a list that is its last item.
-
-    Only whole lines are looked at: until it has ended, a line may become anything.
+    `loose`: the items of its lists are paragraphs, as if there were an empty line between them.
     """
-    written = text[: text.rfind("\n") + 1]
-    tokens: list[Token] = []
-    _PARSER.block.parse(written + "x", _PARSER, {}, tokens)
-    lines = [token.map[0] for token in tokens if token.map and _may_be_last(token)]
-    begin = sum(len(line) for line in written.split("\n")[: lines[-1]]) + lines[-1] if lines else 0
-    fence = _FENCE.match(written, begin)
-    if fence is None:
-        return OpenBlock(begin, begin, None)
-    return OpenBlock(begin, fence.end(), (fence["info"] or fence["tilde"] or "").strip().partition(" ")[0])
+    env: EnvType = {}
+    tokens = _PARSER.parse(text, env)
+    if loose:
+        _loosen(tokens)
+    found, begin = [], 0
+    for end, token in enumerate(tokens, 1):
+        if token.level == 0 and token.nesting <= 0:
+            found.append(_CLEANER.clean(_PARSER.renderer.render(tokens[begin:end], _PARSER.options, env)))
+            begin = end
+    return found
 
 
-def _may_be_last(token: Token) -> bool:
-    return token.level == 0 or (token.level == 1 and token.type == "list_item_open")
-
-
-@lru_cache(maxsize=512)
 def render(text: str) -> str:
     """Safe HTML for a text in markdown."""
-    return _CLEANER.clean(_PARSER.render(text))
+    return "".join(blocks(text))
+
+
+def _loosen(tokens: Sequence[Token]) -> None:
+    for token in tokens:
+        if token.level == 2 and token.type in ("paragraph_open", "paragraph_close"):
+            token.hidden = False

@@ -9,7 +9,8 @@ registered first and caught up then, and no order of commits, hints and reads ca
 A socket that reads too slowly is never waited for and never buffered without bound: what waits for it is
 thrown away, and it is told to follow again from its cursor.
 
-Everything but `_heard` runs on the hub's event loop; reads and renders run in its few threads.
+Everything but `_heard` runs on the hub's event loop. Reads and renders run in a few threads, which are not
+those that answer sockets: what is slow to render keeps nobody from opening a page.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -37,7 +39,10 @@ T = TypeVar("T")
 Render = Callable[[str, StreamInfo, int, Sequence[Event]], list[str] | None]
 """(codec, stream, after, events) -> frames, or None if the codec cannot show them; runs in a thread."""
 
-THREADS = 4
+THREADS = 2
+"""That answer sockets: who opens one, what they may follow, what is new."""
+RENDER_THREADS = 3
+"""That read what is new in a stream, and render it."""
 AGAIN_SECONDS = 0.01  # between two reads of a feed that must find something and did not
 FAREWELL_SECONDS = 0.3  # how long a process that stops waits for its sockets to be told
 GOING_AWAY = (
@@ -58,6 +63,7 @@ class Hub:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._send_queues: set[SendQueue] = set()
         self._threads = DatabaseThreads(THREADS, "hub")
+        self._rendering = DatabaseThreads(RENDER_THREADS, "hub-rendering")
         self._loop = asyncio.get_running_loop()
         self._bus.watch(self._heard)
         self._spawn(self._poll())
@@ -74,6 +80,7 @@ class Hub:
         self._sources.clear()
         self._expected.clear()
         self._threads.end()
+        self._rendering.end()
 
     async def stop(self) -> None:
         """Tell the sockets to come back, and end everything."""
@@ -92,6 +99,13 @@ class Hub:
     async def run(self, fn: Callable[..., T], *args: Any) -> T:
         """Call a function that uses the database in one of the hub's threads."""
         return await self._loop.run_in_executor(self._threads.executor, with_connection, fn, *args)
+
+    async def _rendered(
+        self, stream: StreamInfo, after: int, codecs: Sequence[str], fresh: Sequence[Event] = ()
+    ) -> Batch:
+        """`_batch` in one of the threads that render."""
+        call = partial(with_connection, self._batch, stream, after, codecs, fresh)
+        return await self._loop.run_in_executor(self._rendering.executor, call)
 
     # -- following
 
@@ -212,7 +226,7 @@ class Hub:
         key = (codec, after)
         task = source.reads.get(key)
         if task is None:
-            task = source.reads[key] = self._spawn(self.run(self._batch, source.stream, after, (codec,)))
+            task = source.reads[key] = self._spawn(self._rendered(source.stream, after, (codec,)))
             task.add_done_callback(lambda _: source.reads.pop(key, None))
         return await asyncio.shield(task)
 
@@ -251,7 +265,7 @@ class Hub:
         while source.codecs and source.cursor < source.head:
             codecs, after = tuple(source.codecs), source.cursor
             try:
-                batch = await self.run(self._batch, source.stream, after, codecs, source.take(after))
+                batch = await self._rendered(source.stream, after, codecs, source.take(after))
             except DatabaseError as error:
                 log.warning("stream_not_read", stream=source.stream.path, error=str(error))
                 return  # the next hint or poll tries again

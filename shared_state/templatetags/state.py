@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from django import template
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -13,6 +12,7 @@ from django.utils.http import urlencode
 from shared_state.api import Provenance
 from shared_state.html import inline, pages
 from shared_state.html.dom import dom_id as make_dom_id
+from shared_state.html.pretty import pretty
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -35,12 +35,7 @@ def dom_id(kind: str, *parts: object) -> str:
 @register.filter
 def pretty_json(value: Any) -> str:
     """JSON as people read it; a text that is JSON counts as what it says."""
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return str(value)
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    return pretty(value)
 
 
 @register.simple_tag

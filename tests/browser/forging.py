@@ -1,5 +1,6 @@
 """Events that no shipped agent writes, appended from a process of its own; pages hear of them by the poll."""
 
+import json
 from typing import Any
 
 from tests.support.processes import Installation
@@ -10,6 +11,22 @@ stream = get_stream({path!r})
 event = NewEvent({type!r}, {key!r}, {value!r}, {operation!r}, keep_old=True)
 unit(lambda u: u.append(stream.id, [event]), provenance=Provenance(*{provenance!r}))
 """
+
+
+_APPEND_ALL = """
+import json, sys
+from shared_state.api import NewEvent, Provenance, get_stream, unit
+stream, provenance = get_stream({path!r}), Provenance("agent:" + {path!r}, "", "1.0", "")
+for type, key, value, operation in json.loads({events!r}):
+    event = NewEvent(type, key, value, operation)
+    unit(lambda u: u.append(stream.id, [event]), provenance=provenance)
+"""
+
+
+def append_all(site: Installation, path: str, events: list[tuple[str, str, dict[str, Any], str]]) -> None:
+    """Append events to the log of an agent, one by one: type, key, value, operation."""
+    code = _APPEND_ALL.format(path=path, events=json.dumps(events))
+    site.manage("shell", "--no-imports", "-c", code)
 
 
 def append(site: Installation, path: str, operation: str, type: str, key: str, value: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ async def test_no_push_does_either(world: World) -> None:
         info = await in_thread(get_stream_by_id, stream.pk)
         events = await in_thread(read, stream.pk)
         for change in await in_thread(codecs._codecs[name], info, events):
-            html = change.html if isinstance(change, changes.Put) else ""
+            html = change.html if isinstance(change, changes.Put | changes.Grow) else ""
             shown += MARK in html
             assert faults(html) == [], (name, change)
             assert foreign_links(html) == [], (name, change)

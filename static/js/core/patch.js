@@ -1,4 +1,4 @@
-// Apply changes to the page: put an element, append text, drop an element.
+// Apply changes to the page: put an element, append text, let a text grow, drop an element.
 //
 // The order of children is decided by their data-order, never by the order of arrival. An element with
 // data-keep is a shell: once there it is not replaced, because others lie in it; one with data-drop-empty goes
@@ -8,12 +8,12 @@
 // Ids are looked for in the `scope` of the changes alone, the region that follows them: a page may have several.
 
 import { attempt, Listeners } from "./common.js";
+import { append, grow } from "./growing.js";
 
 const NEARBY = 32; // how many siblings are looked at one by one before the rest is halved
 
 // What listens to changes: `before` and `after` all of them, and each `put`, `text`, `drop`, and a `gap` in a text.
 const hooks = Object.fromEntries(["before", "put", "text", "drop", "after", "gap"].map((kind) => [kind, new Listeners(kind)]));
-const lengths = new WeakMap(); // streamed text → the number of code points to its end, as the server counts them
 const template = document.createElement("template");
 
 export const on = (kind, listener, signal) => hooks[kind].add(listener, signal);
@@ -27,7 +27,7 @@ export function apply(changes, context = {}) {
 
 function applyOne([kind, target, ...rest], context) {
   if (kind === "put") put(target, ...rest, context);
-  else if (kind === "text") append(target, ...rest, context);
+  else if (kind === "text" || kind === "grow") lengthen(kind, find(target, context), rest, context);
   else if (kind === "drop") drop(target, context);
 }
 
@@ -108,20 +108,12 @@ function halved(children, order) {
   return children[high];
 }
 
-function append(target, text, start, context) {
-  const element = find(target, context);
-  if (!element) return;
-  const have = lengths.get(element) ?? Number(element.dataset.begin || 0) + Array.from(element.textContent).length;
-  const points = Array.from(text);
-  if (start > have) {
-    hooks.gap.tell(element, context);
-    return;
-  }
-  const fresh = points.slice(have - start);
-  if (!element.firstChild) element.append("");
-  element.firstChild.appendData(fresh.join(""));
-  lengths.set(element, have + fresh.length);
-  hooks.text.tell(element, context);
+function lengthen(kind, element, rest, context) {
+  if (!element) return undefined;
+  const news = kind === "text" ? append(element, ...rest) : grow(element, ...rest);
+  if (news === null) return hooks.gap.tell(element, context);
+  if (kind === "text") return hooks.text.tell(element, context);
+  return hooks.put.tell(element, { placed: news, inserted: false, context });
 }
 
 function drop(target, context) {

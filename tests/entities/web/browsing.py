@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from shared_state.html.changes import Change, Drop, Put, Text
+from shared_state.html.changes import Change, Drop, Grow, Put, Text
 
 VOID = {"br", "hr", "img", "input", "link", "meta"}
 
@@ -106,6 +106,8 @@ def apply(page: Element, changes: Iterable[Change]) -> None:
             _put(page, target, change)
         elif isinstance(change, Text) and target is not None:
             _append(target, change)
+        elif isinstance(change, Grow) and target is not None:
+            _grow(target, change)
         elif isinstance(change, Drop) and target is not None and target.parent is not None:
             _drop(target, target.parent)
 
@@ -165,3 +167,43 @@ def _append(target: Element, change: Text) -> None:
     have = int(target.attributes.get("data-begin", "0")) + len(there)
     assert change.start <= have, f"a piece of {change.target} is missing before {change.start}"
     target.children = [there + change.text[have - change.start :]]
+
+
+def _grow(target: Element, change: Grow) -> None:
+    tail = next((child for child in _elements(target) if "data-tail" in child.attributes), None)
+    if tail is None:
+        return  # it is complete
+    raw = tail.having("data-raw")[0]
+    begin, text = int(raw.attributes["data-begin"]), "".join(map(str, raw.children))
+    if 0 <= change.begin <= begin:
+        return  # it has grown so far already
+    blocks = [child for child in _elements(target) if child is not tail]
+    fresh = _elements(parse(change.html))
+    more = len(blocks) - change.keep
+    assert more == 0 or (change.begin < 0 < more), "it has other blocks"
+    blocks = blocks[: change.keep]
+    if change.into:
+        _holder(blocks[-1]).children += _holder(fresh.pop(0)).children
+    if change.begin < 0:
+        target.children = [*blocks, *fresh]
+        target.attributes["class"] = "text prose"
+        target.attributes["data-finished"] = ""
+        return
+    if change.tail:
+        tail = _elements(parse(change.tail))[0]
+        raw = tail.having("data-raw")[0]
+    raw.attributes["data-begin"] = str(change.begin)
+    assert change.begin <= begin + len(text), "what is whole was never written"
+    raw.children = [text[change.begin - begin :]]
+    target.children = [*blocks, *fresh, tail]
+    for child in (*fresh, tail):
+        child.parent = target
+
+
+def _holder(block: Element) -> Element:
+    """What holds the items of a list, or the rows of a table."""
+    return next((each for each in block.walk() if each.tag == "tbody"), block)
+
+
+def _elements(parent: Element) -> list[Element]:
+    return [child for child in parent.children if isinstance(child, Element)]

@@ -9,9 +9,10 @@ from entities.catalog import log
 from entities.models import Entity
 from entities.web import live, queries
 from shared_state import api
-from shared_state.html.changes import Put
+from shared_state.html.changes import Grow
 from tests.entities import making
 from tests.entities.web.browsing import Element, apply, parse
+from tests.shared_state.html.test_growing import texts
 
 TEXT = """# Bees
 
@@ -64,6 +65,27 @@ def test_a_page_that_watched_is_the_page_that_is_loaded_after_every_piece(bot: E
     assert "The end" in watched.text
 
 
+@pytest.mark.parametrize("text", texts()[:25])
+def test_whatever_is_said_is_the_same_on_both_and_in_the_end(bot: Entity, text: str) -> None:
+    watched, stream = page_of(bot), api.get_stream(bot.url)
+    for start in range(0, len(text), 23):
+        before = bot.stream.head
+        say(bot, text[start : start + 23], start)
+        stream = api.get_stream(bot.url)
+        apply(watched, live.render_timeline(stream, api.read(stream.id, before)))
+    assert watched.html() == page_of(bot).html()
+
+    before, begun = bot.stream.head, bot.stream.head // 2
+    said = {"run_id": "1.0", "status": "completed", "content": text}
+    making.write(bot, [log.new("text", "t", said, "update")])
+    apply(watched, live.render_timeline(stream, api.read(stream.id, before)))
+    assert watched.html() == page_of(bot).html()
+
+    # What is told twice changes nothing.
+    apply(watched, live.render_timeline(stream, api.read(stream.id, begun)))
+    assert watched.html() == page_of(bot).html()
+
+
 def test_it_is_the_same_for_a_reader_who_comes_late(bot: Entity) -> None:
     """Rendered in batches as they were never rendered before, when the text has long been finished."""
     first, after = page_of(bot), bot.stream.head
@@ -103,10 +125,10 @@ def test_only_what_completes_a_block_is_rendered_anew(bot: Entity) -> None:
         say(bot, TEXT[start : start + 5], start)
         stream = api.get_stream(bot.url)
         rendered += sum(
-            isinstance(change, Put) for change in live.render_timeline(stream, api.read(stream.id, before))
+            isinstance(change, Grow) for change in live.render_timeline(stream, api.read(stream.id, before))
         )
 
-    assert 5 < rendered < len(pieces) / 5
+    assert 5 < rendered < len(pieces) / 4
 
 
 def test_words_of_an_attempt_that_was_taken_back_are_not_said_again(bot: Entity) -> None:

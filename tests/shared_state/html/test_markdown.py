@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared_state.html.markdown import MAX_HIGHLIGHTED, open_block, render
+from shared_state.html.markdown import render
 
 
 @pytest.mark.parametrize(
@@ -67,56 +67,12 @@ def test_code_in_no_known_language_is_plain(language: str) -> None:
     assert "<code>a &lt; b\n</code>" in render(f"```{language}\na < b\n```")
 
 
-def test_very_long_code_is_not_coloured() -> None:
-    assert "<span" not in render("```python\n" + "x = 1\n" * MAX_HIGHLIGHTED + "```").replace(
-        '<span class="code-language">', ""
-    )
-
-
 def test_tables_scroll_within_themselves_and_keep_their_alignment() -> None:
     html = render("| a | b |\n|:--|--:|\n| 1 | 2 |")
 
     assert html.startswith('<div class="table-scroll" tabindex="0"><table>')
     assert '<td class="align-right">2</td>' in html
     assert "style" not in html
-
-
-@pytest.mark.parametrize(
-    ("text", "whole", "rest"),
-    [
-        ("Not a line", "", "Not a line"),
-        ("One line,\nand more", "", "One line,\nand more"),
-        ("A paragraph.\n\nAnd", "A paragraph.\n\n", "And"),
-        ("# A heading\nAnd", "# A heading\n", "And"),
-        ("- one\n- two\n- thr", "- one\n", "- two\n- thr"),
-        ("- one\n- two\n\nAfter", "- one\n- two\n\n", "After"),
-        ("```py\nx = 1\n\ny = 2", "", "```py\nx = 1\n\ny = 2"),
-        ("```py\nx = 1\n```\n", "```py\nx = 1\n```\n", ""),
-        ("| a |\n|---|\n| 1 ", "", "| a |\n|---|\n| 1 "),
-        ("Wörter 🐝\n\nund", "Wörter 🐝\n\n", "und"),
-    ],
-)
-def test_what_is_before_the_last_block_is_whole(text: str, whole: str, rest: str) -> None:
-    begin = open_block(text).begin
-
-    assert (text[:begin], text[begin:]) == (whole, rest)
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "content"),
-    [
-        ("Text\n\n```py\nx = 1\n", "py", "x = 1\n"),
-        ("~~~\nplain", "", "plain"),
-        ("   ```rust ignore\nfn", "rust", "fn"),
-        ("```py", None, "```py"),
-        ("- ```py\n  x", None, "  x"),
-        ("`x` is code\n", None, "`x` is code\n"),
-    ],
-)
-def test_code_that_is_still_written_is_told_from_text(text: str, language: str | None, content: str) -> None:
-    block = open_block(text)
-
-    assert (block.language, text[block.content :]) == (language, content)
 
 
 def test_what_is_streaming_may_be_cut_off_anywhere() -> None:

@@ -12,7 +12,7 @@ import pytest
 from shared_state import api
 from shared_state.core.types import Event, StreamInfo
 from shared_state.html import changes
-from shared_state.live.hub import Hub
+from shared_state.live.hub import RENDER_THREADS, Hub
 from shared_state.live.send_queue import SendQueue
 from tests.shared_state.live.feeding import (
     CODEC,
@@ -92,6 +92,31 @@ async def frames_despite_lost_hints(
     while not (await asyncio.wait({waiting}, timeout=0.05))[0]:
         await hub.poll([stream.id])
     return await waiting
+
+
+async def test_what_is_slow_to_render_keeps_no_socket_from_its_answers(hub: Hub) -> None:
+    under_way, ready = threading.Semaphore(0), threading.Event()
+
+    def slow(stream: StreamInfo, events: Sequence[Event]) -> list[changes.Change]:
+        under_way.release()
+        ready.wait(10)
+        return every_event(stream, events)
+
+    with a_codec(slow, "slow"):
+        streams = [await make_stream() for _ in range(RENDER_THREADS)]
+        queues = [follow_all(hub, stream, 1, "slow")[0] for stream in streams]
+        await settled(hub)
+        heads = [await append(stream) for stream in streams]
+        for _ in streams:
+            assert await asyncio.to_thread(under_way.acquire, timeout=10)
+
+        assert await hub.run(api.heads, [stream.id for stream in streams]) == {
+            stream.id: head for stream, head in zip(streams, heads, strict=True)
+        }
+        assert [len(send_queue) for send_queue in queues] == [0] * RENDER_THREADS
+        ready.set()
+        for send_queue, head in zip(queues, heads, strict=True):
+            assert shown(await frames_until(send_queue, head)) == [head]
 
 
 async def test_fifty_sockets_cost_one_render_and_no_read(hub: Hub, counted: dict[str, int]) -> None:
