@@ -67,7 +67,8 @@ class Growing:
         self._spent = 0  # what the cuts so far cost
         self._kind = ""  # what the last line belongs to: prose, list, table, code, or nothing that goes on
         self._blank = False  # whether there was an empty line before it
-        self._line = ""  # the last line
+        self._line = ""  # the last line that was not empty
+        self._says = False  # whether there is any in the rest, before the line that is looked at
         self._fence = ""  # what ends the code
         self._marker, self._indent, self._loose = "", 0, False  # of the list
         self._head = ""  # of the table
@@ -112,6 +113,7 @@ class Growing:
         """What is left to say when the text is complete: no more than `keep` blocks stand."""
         whole = tuple(pages.resolved(html) for html in foreign.blocks(text))
         grown, steps = copy(self), list[Step]()
+        grown._says = bool(grown.rest.strip())
         grown._cut(len(grown.rest), steps, needed=True)
         if grown.blocks == whole and steps:
             return replace(steps[0], begin=-1)
@@ -126,15 +128,12 @@ class Growing:
         """Take the next line, which begins at `_seen`."""
         start = self._seen
         self._seen += len(line)
+        words = line.strip()
         if self._kind == "code":
-            if (
-                line.strip()
-                and not line.strip().strip(self._fence[0])
-                and len(line.strip()) >= len(self._fence)
-            ):
+            if words and not words.strip(self._fence[0]) and len(words) >= len(self._fence):
                 self._kind = ""
                 self._cut(self._seen, steps, needed=self.language is not None)
-        elif not line.strip():
+        elif not words:
             self._blank = True
             if self._kind != "list" and (self._kind or not self._line.startswith("    ")):
                 self._kind = ""
@@ -142,9 +141,11 @@ class Growing:
         elif not self._goes_on(line):
             self._begin(line, start, steps)
         elif self._kind == "table" and self._seen - self._content >= len(self._head):
+            self._says = True
             self._cut(self._seen, steps, into="table")
-        if line.strip():
+        if words:
             self._blank, self._line = False, line
+            self._says = self._seen > 0  # else it was cut away
 
     def _goes_on(self, line: str) -> bool:
         """Whether a line belongs to what the line before it does."""
@@ -172,8 +173,8 @@ class Growing:
         """A line that begins something else, or the next item of a list."""
         fence, item = _FENCE.match(line), None if _RULE.match(line) else _ITEM.match(line)
         if fence is None and self._kind == "prose" and "|" in self._line and _DELIMITERS.match(line):
-            self._kind, self._head = "table", self._line + line  # its head is no whole line back: no cut
-            return
+            self._kind, self._head = "table", self._line + line
+            return  # what it begins with is a line back: it is not cut off from what stands before
         if fence is not None:
             self._begin_code(fence, start, steps)
         elif item is not None:
@@ -183,6 +184,7 @@ class Growing:
             heading = _HEADING.match(line) is not None
             self._kind = "" if heading else "prose"
             if heading:
+                self._says = True
                 self._cut(self._seen, steps)
 
     def _begin_code(self, fence: re.Match[str], start: int, steps: list[Step]) -> None:
@@ -213,10 +215,9 @@ class Growing:
 
     def _cut(self, end: int, steps: list[Step], *, into: str = "", needed: bool = False) -> None:
         """Render the rest up to `end`, if the text can pay for it. `into`: what goes on after the cut."""
-        text = self.rest[:end]
-        if not text.strip() or not (needed or self._affordable(self._cut_at + end)):
+        if not self._says or not (needed or self._affordable(self._cut_at + end)):
             return
-        new, merged = self._rendered(text)
+        new, merged = self._rendered(self.rest[:end])
         html, keep = "".join(new), len(self.blocks)
         if merged:
             self.blocks = (*self.blocks[:-1], _joined(self.blocks[-1], new[0]), *new[1:])
@@ -224,7 +225,7 @@ class Growing:
             self.blocks = (*self.blocks, *new)
         was_code, self.language = self.language is not None, None
         self.rest, self._cut_at, self._into = self.rest[end:], self._cut_at + end, into
-        self._seen, self._content = self._seen - end, 0
+        self._seen, self._content, self._says = self._seen - end, 0, False
         self._spent += ROWS if into == "table" else CUT
         steps.append(Step(keep, html, merged, self.begin, None, new_tail=was_code))
 

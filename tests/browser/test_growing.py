@@ -72,3 +72,19 @@ def test_a_page_that_watched_shows_what_a_reload_does(talking: Installation, wid
     assert wide.locator(SHOWN).locator("h1").evaluate("(element) => element.seen")
     expect(wide.locator(SHOWN).get_by_role("link", name="this")).to_be_attached()
     expect(wide.locator(SHOWN).locator("li")).to_have_count(60 + 5 + 3)
+
+
+def test_a_page_that_lacks_a_block_is_fetched_anew(talking: Installation, wide: Page) -> None:
+    url = begin(wide, talking, "Hello")
+    expect_answered(wide)
+    row = {"key": KEY, "run_id": "1.0", "status": "streaming"}
+    forging.append_all(talking, url, [("text", KEY, row, "insert"), *pieces(0, PARTS[0])])
+    expect(wide.locator(SHOWN).locator("p")).to_contain_text("flowers")
+    wide.locator(SHOWN).locator("h1").evaluate("(element) => element.remove()")
+
+    forging.append_all(talking, url, pieces(len(PARTS[0]), PARTS[1]))
+
+    other = wide.context.new_page()
+    other.goto(f"{talking.url}{url}/")
+    assert same(wide, other)
+    expect(wide.locator(SHOWN).locator("h1")).to_have_text("Bees 🐝")

@@ -9,6 +9,7 @@ from entities.catalog import log
 from entities.models import Entity
 from entities.web import live, queries
 from shared_state import api
+from shared_state.html import render_process
 from shared_state.html.changes import Grow
 from tests.entities import making
 from tests.entities.web.browsing import Element, apply, parse
@@ -144,3 +145,21 @@ def test_words_of_an_attempt_that_was_taken_back_are_not_said_again(bot: Entity)
 
     assert "Once" not in watched.text
     assert "Anew." in watched.text
+
+
+def test_a_text_that_cannot_be_rendered_is_said_as_it_is_and_the_others_are_not(
+    bot: Entity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_process, "PROCESSOR_SECONDS", 0.1)
+    watched, stream, before = page_of(bot), api.get_stream(bot.url), bot.stream.head
+    hostile, said = "[a](" * 25_000, {"run_id": "1.0", "status": "completed"}
+    say(bot, hostile, 0)
+    making.write(bot, [log.new("text", "t", said | {"content": hostile}, "update")])
+    making.write(bot, [log.new("text", "u", said | {"content": "**fine**"})])
+
+    for event in api.read(stream.id, before):
+        apply(watched, live.render_timeline(stream, [event]))
+
+    assert watched.html() == page_of(bot).html()
+    assert [each.text for each in watched.having("class", "as-it-is")] == [hostile]
+    assert [each.text for each in watched.walk() if each.tag == "strong"] == ["fine"]

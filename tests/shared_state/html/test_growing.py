@@ -123,6 +123,16 @@ def test_what_differs_as_a_whole_is_said_again_from_there() -> None:
     assert step.html == '<p>See <a href="https://e.org" rel="noopener nofollow">a</a>.</p>\n'
 
 
+@pytest.mark.parametrize(
+    "piece", ["\n", " \n", "x\n", "> x\n", "- - x\n", "  - x\n", "| x\n", "-", "    x\n"]
+)
+def test_what_cannot_be_cut_is_looked_at_once(piece: str) -> None:
+    """A square of this length would take minutes."""
+    text = "- x\n" + piece * (300_000 // len(piece))
+
+    assert Growing.of(text).length == len(text)
+
+
 def test_cuts_are_no_more_than_the_text_can_pay_for() -> None:
     for piece in ("a\n\n", "- a\n", "```\n```\n", "# a\n", "|a|\n|-|\n|b|\n\n"):
         text, steps = Growing().more(piece * (30_000 // len(piece)))
