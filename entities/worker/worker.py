@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
-from django.utils import timezone
 
 from entities.agent.providers import close_providers
 from entities.conf import conf
@@ -29,7 +28,7 @@ from entities.types.registry import registry
 from entities.wakes import lease, sql
 from entities.worker import runtime
 from entities.worker.runtime import Execution
-from shared_state.api import Hint, Needs, Provenance, Unit, Verb, in_thread, submit
+from shared_state.api import Hint, Needs, Provenance, Unit, Verb, clock, in_thread, submit
 from shared_state.notify import bus
 
 logger = structlog.get_logger(__name__)
@@ -119,9 +118,7 @@ class Worker:
         if self._alarm is None or len(self._running) >= self._concurrency:
             return conf.poll_seconds
         # What is due but was not claimed is just being claimed elsewhere; do not spin over it.
-        return min(
-            conf.poll_seconds, max(SHORTEST_POLL_SECONDS, (self._alarm - timezone.now()).total_seconds())
-        )
+        return min(conf.poll_seconds, max(SHORTEST_POLL_SECONDS, (self._alarm - clock.now()).total_seconds()))
 
     async def _claim(self) -> None:
         free = self._concurrency - len(self._running)
