@@ -65,6 +65,8 @@ class Job:
     loop: asyncio.AbstractEventLoop | None
     """Where `future` belongs if it is one of asyncio's."""
     rehearse: bool = False
+    background: bool = False
+    """Whether others go first: what nobody waits for, such as a piece of a text that is still being said."""
     late: tuple[int, ...] = ()
     """Streams that it did not name and came to when it ran before: locked beforehand the next time."""
     collided: bool = False

@@ -237,7 +237,7 @@ def test_a_redis_that_does_not_answer_costs_the_writer_nothing(
     assert time.monotonic() - began < 2
     link = bus.default()._link
     assert link is not None
-    assert (len(link._heads), len(link._nudges)) <= (1, 1), "hints that wait are merged"
+    assert (len(link._heads), len(link._for_one)) <= (1, 1), "hints that wait are merged"
     go_on()
     ear.wait_for(Hint(7, 10_001))
     far_bus.stop()
