@@ -49,11 +49,9 @@ class Bus:
         self, hints: Sequence[Hint], nudges: Sequence[str] = (), events: Sequence[Event] = ()
     ) -> None:
         """Announce what was committed. Never blocks, never raises."""
-        for_all = [nudge for nudge in nudges if ":" in nudge]
-        for_one = [nudge for nudge in nudges if ":" not in nudge]
-        self._deliver(hints, for_all, events)
-        if for_one and self._offer(for_one):
-            for_one = []
+        taken = self._deliver(hints, nudges, events)
+        for_all = _for_all(nudges)
+        for_one = [] if taken else [nudge for nudge in nudges if nudge not in for_all]
         self._guarded(self._forward, hints, for_all, for_one)
 
     def listen(self, callback: Listener, room: Room | None = None) -> None:
@@ -108,30 +106,23 @@ class Bus:
         if link is not None:
             link.stop()
 
-    def _deliver(self, hints: Sequence[Hint], nudges: Sequence[str], events: Sequence[Event] = ()) -> None:
+    def _deliver(self, hints: Sequence[Hint], nudges: Sequence[str], events: Sequence[Event] = ()) -> bool:
+        """Tell those of this process. Returns whether one of them took the nudges for one worker."""
         # Watchers first: a person waits for them.
         for watcher in self._watchers:
             self._guarded(watcher, hints, events)
-        for listener, _ in self._listeners:
-            self._guarded(listener, hints, nudges)
-
-    def _offer(self, nudges: Sequence[str]) -> bool:
-        """Give nudges to the one listener here with the most room. Returns whether there was one."""
-        chosen, most = None, 0
+        for_all = _for_all(nudges)
+        chosen = self._with_room() if len(for_all) < len(nudges) else None
         for listener, room in self._listeners:
-            if room is None:
-                self._guarded(listener, (), nudges)
-            elif (free := room()) > most:
-                chosen, most = listener, free
-        if chosen is not None:
-            self._guarded(chosen, (), nudges)
+            hears_all = room is None or listener == chosen
+            self._guarded(listener, hints, nudges if hears_all else for_all)
         return chosen is not None
 
-    def _receive(self, hints: Sequence[Hint], nudges: Sequence[str]) -> None:
-        """From another process."""
-        self._deliver(hints, [nudge for nudge in nudges if ":" in nudge])
-        if for_one := [nudge for nudge in nudges if ":" not in nudge]:
-            self._offer(for_one)
+    def _with_room(self) -> Listener | None:
+        """The listener here that has the most room, if any has."""
+        rooms = [(room(), listener) for listener, room in self._listeners if room is not None]
+        most, chosen = max(rooms, key=lambda pair: pair[0], default=(0, None))
+        return chosen if most > 0 else None
 
     def _forward(self, hints: Sequence[Hint], for_all: Sequence[str], for_one: Sequence[str]) -> None:
         link = self._linked()
@@ -174,11 +165,16 @@ class Bus:
         with self._lock:
             old, self._link = self._link, None
             if remote:
-                self._link = Link(layer, self._receive, self.room, list(self._groups))
+                self._link = Link(layer, self._deliver, self.room, list(self._groups))
             link = self._link
         if old is not None:
             old.stop()
         return link
+
+
+def _for_all(nudges: Sequence[str]) -> list[str]:
+    """Those that concern a certain run: whoever runs it must hear."""
+    return [nudge for nudge in nudges if ":" in nudge]
 
 
 def _done() -> Future[None]:

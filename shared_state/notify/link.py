@@ -18,7 +18,7 @@ from shared_state.notify.room import ANNOUNCE_SECONDS, Rooms
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[Sequence[Hint], Sequence[str]], None]
+Listener = Callable[[Sequence[Hint], Sequence[str]], Any]
 """Called with hints and nudges in the announcing thread: it must be quick."""
 
 WORKERS = "workers"
@@ -129,21 +129,23 @@ class Link:
                 self._layer.group_send(group_of(stream), self._said("hint", stream=stream, head=head))
                 for stream, head in heads.items()
             ]
-            if for_all:
-                sends.append(self._layer.group_send(WORKERS, self._said("nudge", nudges=list(for_all))))
-            sends += self._for_one_worker(self._said("nudge", nudges=list(for_one))) if for_one else []
+            sends += self._nudging(list(for_all), list(for_one))
             if not await self._attempt(*sends):
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _said(self, type: str, **content: Any) -> dict[str, Any]:
         return {"type": type, "from": self._name, **content}
 
-    def _for_one_worker(self, message: dict[str, Any]) -> list[Awaitable[None]]:
-        """To somebody with room; if all are full, to nobody: they look when they are done."""
+    def _nudging(self, for_all: list[str], for_one: list[str]) -> list[Awaitable[None]]:
+        """Those for one go to somebody with room; if all are full, to nobody: who is done looks itself."""
+        sends = []
         if not self._rooms.anybody:
-            return [self._layer.group_send(WORKERS, message)]
-        chosen = self._rooms.choose()
-        return [self._layer.send(chosen, message)] if chosen is not None else []
+            for_all, for_one = [*for_one, *for_all], []
+        if for_one and (chosen := self._rooms.choose()) is not None:
+            sends.append(self._layer.send(chosen, self._said("nudge", nudges=for_one)))
+        if for_all:
+            sends.append(self._layer.group_send(WORKERS, self._said("nudge", nudges=for_all)))
+        return sends
 
     async def _announce_forever(self, channel: str) -> None:
         """Tell all processes how much work this one would take, if it is one that does."""

@@ -23,6 +23,7 @@ from shared_state.notify import bus
 from shared_state.notify.bus import Bus
 from tests.shared_state.live.feeding import CODEC, a_codec, append, database, frames_until, make_stream, shown
 from tests.support import servers
+from tests.support.waiting import wait_until
 
 NEVER = 3600.0  # seconds between polls: what arrives, arrived by a hint
 
@@ -177,6 +178,21 @@ def test_workers_of_all_processes_hear_a_nudge_once(far_bus: Bus) -> None:
     assert near.heard == ["wake", "signal:7", "done"]
     assert far.heard == ["wake", "signal:7", "done"]
     bus.unlisten(near)
+
+
+def test_a_nudge_goes_to_one_other_process_that_has_room(far_bus: Bus) -> None:
+    full, free = Ear(), Ear()
+    bus.listen(full, lambda: 0)
+    far_bus.listen(free, lambda: 5)
+    rooms = bus.default()._link._rooms  # type: ignore[union-attr]
+    wait_until(lambda: rooms.choose() is not None, "the other process to say that it has room")
+
+    bus.publish([], ["wake"])
+
+    free.wait_for("wake")
+    assert full.heard == []
+    bus.unlisten(full)
+    far_bus.unlisten(free)
 
 
 def test_hints_go_on_after_redis_dropped_its_connections(far_bus: Bus, redis_url: str) -> None:
