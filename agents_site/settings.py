@@ -256,7 +256,7 @@ PROVIDER_BACKENDS: dict[str, dict[str, Any]] = {
 ENTITIES: dict[str, Any] = {
     "PROVIDERS": {"default": PROVIDER_BACKENDS[PROVIDER]},
     "LEASE_SECONDS": env.number("AGENTS_LEASE_SECONDS", 30, minimum=0.5),
-    "WORKER_CONCURRENCY": env.integer("AGENTS_WORKER_CONCURRENCY", 32, minimum=1),
+    "WORKER_CONCURRENCY": env.integer("AGENTS_WORKER_CONCURRENCY", 256, minimum=1),
     "WORKER_LOCK_DIR": env.text("AGENTS_WORKER_LOCK_DIR", str(VAR_DIR / "workers")),
 }
 if model := env.text("AGENTS_MODEL"):

@@ -16,14 +16,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 
 from entities import api
 from entities.models import Entity, EntityType, Subscription, Timer, Wake
 from entities.web import addresses
 from entities.web import admin_columns as columns
 from shared_state.admin import stream_links
-from shared_state.api import Principal, SharedStateError, principal_of
+from shared_state.api import Principal, SharedStateError, clock, principal_of
 from shared_state.html.admin_parts import (
     EqualFilter,
     ReadOnlyAdmin,
@@ -128,7 +127,7 @@ class StatusFilter(admin.SimpleListFilter):
         wanted = self.value()
         if wanted is None:
             return queryset
-        leased = Q(lease_expires_at__isnull=False, lease_expires_at__gt=timezone.now())
+        leased = Q(lease_expires_at__isnull=False, lease_expires_at__gt=clock.now())
         running = leased & ~Q(state__in=(Entity.State.STOPPED, Entity.State.KILLED))
         return queryset.filter(running) if wanted == "running" else queryset.filter(~running, state=wanted)
 

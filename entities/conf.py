@@ -62,8 +62,8 @@ class Conf:
 
     @property
     def worker_concurrency(self) -> int:
-        """How many entities one worker process runs at once."""
-        return int(self._get("WORKER_CONCURRENCY", 32))
+        """How many entities one worker process runs at once; most of them only wait for a model."""
+        return int(self._get("WORKER_CONCURRENCY", 256))
 
     @property
     def worker_lock_dir(self) -> Path:
@@ -73,7 +73,7 @@ class Conf:
     @property
     def poll_seconds(self) -> float:
         """How often a worker looks for due wakes that no hint told it of, in seconds."""
-        return float(self._get("POLL_SECONDS", 1.0))
+        return float(self._get("POLL_SECONDS", 0.25))
 
     @property
     def max_attempts(self) -> int:

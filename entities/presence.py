@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.utils import timezone
-
 from entities.catalog.log import iso
 from entities.lookups import AGENTS
 from entities.models import Entity
-from shared_state.api import NewEvent, StreamNotFound, Unit
+from shared_state.api import NewEvent, StreamNotFound, Unit, clock
 from shared_state.models import Stream
 
 PREFIX = "presence:"
@@ -94,7 +92,7 @@ def is_over(entity: Entity) -> bool:
 
 def lease_held(entity: Entity) -> bool:
     """Whether somebody runs it now."""
-    return entity.lease_expires_at is not None and entity.lease_expires_at > timezone.now()
+    return entity.lease_expires_at is not None and entity.lease_expires_at > clock.now()
 
 
 def current(unit: Unit, entity: Entity) -> Entity:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared_state.core import database
+from shared_state.core import clock, database
 from shared_state.core.access import may, principal_of, require, verbs, visible
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.db_executor import in_thread
@@ -99,6 +99,7 @@ __all__ = [
     "Verb",
     "VersionConflict",
     "append",
+    "clock",
     "collection",
     "collections",
     "collections_of",

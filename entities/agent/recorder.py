@@ -1,14 +1,16 @@
 """One step of a model, written down while it happens.
 
 Deltas are appended in batches, at most `conf.deltas_per_second` a second for a step, while the model goes on
-speaking. The end of a step is one append: the whole texts, the tool calls' arguments, the usage. So a step is
-either complete, with its cost counted once, or it never happened and is said again.
+speaking; fewer while the writer has much to do, and others go before them. The end of a step is one append:
+the whole texts, the tool calls' arguments, the usage. So a step is either complete, with its cost counted
+once, or it never happened and is said again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +28,8 @@ from shared_state.api import NewEvent
 
 MAX_DELTA = 10_000
 """How many characters one delta carries at the most."""
+BACK_OFF = 4
+"""A recorder waits so many times as long as its append took, or longer: a slow writer gets less to do."""
 _KINDS = {"text": "text", "thinking": "reasoning", "tool_call": "tool_call"}
 _DELTAS = {
     "text": ("text_delta", "text_id"),
@@ -119,12 +123,19 @@ class StepRecorder:
         while not self._over.is_set():
             await self._dirty.wait()
             self._dirty.clear()
+            speaking, began = self._is_speaking(), time.monotonic()
             events = self._collect()
-            if events:
-                await self._session.append(events, self._run)
-            if any(block.deltas for block in self._blocks.values()):  # the first words wait for nothing
+            if events:  # the first words wait for nothing
+                await self._session.append(events, self._run, background=speaking)
+            if self._is_speaking():
+                took = time.monotonic() - began
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), 1 / conf.deltas_per_second)
+                    pause = max(1 / conf.deltas_per_second, took * BACK_OFF)
+                    await asyncio.wait_for(self._over.wait(), pause)
+
+    def _is_speaking(self) -> bool:
+        """Whether something was said already."""
+        return any(block.deltas for block in self._blocks.values())
 
     def _collect(self) -> list[NewEvent]:
         events, self._queue = self._queue, []

@@ -121,10 +121,10 @@ class Session:
             provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
             await submit(together(operations), provenance=provenance, fence=self.fence)
 
-    async def append(self, events: Sequence[Any], run: str = "") -> list[Any]:
-        """Append to the entity's own log: the hot path of the agent loop."""
-        provenance = Provenance(self.writer, self.claimed.key, run)
-        return await append(self.stream, events, provenance=provenance, fence=self.fence)
+    async def append(self, events: Sequence[Any], run: str = "", *, background: bool = False) -> list[Any]:
+        """Append to the entity's own log: the hot path of the agent loop. Others go before `background`."""
+        origin = Provenance(self.writer, self.claimed.key, run)
+        return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
 
     async def _rehearse(self, operations: Sequence[Operation], provenance: Provenance) -> Any:
         results = await submit(together(operations), provenance=provenance, fence=self.fence, rehearse=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
+from shared_state.api import clock
 from shared_state.models import Stream
 
 
@@ -68,6 +68,6 @@ class Entity(models.Model):
         behind that somebody would have to clear.
         """
         expires = self.lease_expires_at
-        if expires is not None and expires > timezone.now() and self.state not in ("stopped", "killed"):
+        if expires is not None and expires > clock.now() and self.state not in ("stopped", "killed"):
             return "running"
         return self.state

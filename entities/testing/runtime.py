@@ -25,7 +25,6 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.test import override_settings
-from django.utils import timezone
 
 from entities import api
 from entities.conf import DEFAULT, OFFLINE
@@ -38,7 +37,7 @@ from entities.worker import runtime
 from entities.worker.runtime import Execution
 from entities.worker.worker import Worker
 from shared_state import api as streams
-from shared_state.api import Event, Hint, Json, Principal, Provenance, Row, in_thread, submit
+from shared_state.api import Event, Hint, Json, Principal, Provenance, Row, clock, in_thread, submit
 from shared_state.notify import bus
 
 T = TypeVar("T")
@@ -171,7 +170,7 @@ async def handle_all(name: str = "test-worker") -> int:
 
 async def expire(*urls: str) -> None:
     """Let the leases of these entities end a second ago."""
-    past = timezone.now() - timedelta(seconds=1)
+    past = clock.now() - timedelta(seconds=1)
     await look(Entity.objects.filter(url__in=urls).update, lease_expires_at=past)
 
 

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
-from django.utils import timezone
 
 from entities import presence
 from entities.catalog import log
@@ -32,6 +31,7 @@ from shared_state.api import (
     StaleEpoch,
     Unit,
     Verb,
+    clock,
 )
 
 
@@ -285,7 +285,7 @@ def retrying(parked: Wake) -> Verb[bool]:
 
 def any_lost() -> bool:
     """Whether a lease ended without being given back."""
-    return Entity.objects.filter(lease_expires_at__lte=timezone.now()).exists()
+    return Entity.objects.filter(lease_expires_at__lte=clock.now()).exists()
 
 
 def _needs(claimed: Claimed) -> Needs:

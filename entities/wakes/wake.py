@@ -35,11 +35,16 @@ def request_finished(unit: Unit, subscription: Subscription, observer: Entity, c
 def request_change(
     unit: Unit, subscription: Subscription, observer: Entity, changes: list[dict[str, Any]]
 ) -> None:
-    """Wake an observer for changed rows, after its debounce; merged with the subscription's waiting wake."""
+    """Wake an observer for changed rows; merged with the subscription's waiting wake.
+
+    It is due once nothing has changed for the debounce, and at the timeout whatever changes.
+    """
     due_at = unit.now + timedelta(milliseconds=subscription.debounce_ms)
     # Whoever has it locked is claiming it.
     waiting = min(unit.tables.find(MERGEABLE, subscription.pk), key=lambda wake: wake.pk, default=None)
     if waiting is not None:
+        if subscription.timeout_ms is not None:  # changes that keep coming put it off, but not for ever
+            due_at = min(due_at, waiting.created_at + timedelta(milliseconds=subscription.timeout_ms))
         unit.tables.change(waiting, payload=_merged(waiting.payload, changes), due_at=due_at)
     else:
         _create(

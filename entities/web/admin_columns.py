@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from entities.models import Entity, EntityType, Subscription, Wake
 from entities.web import addresses
+from shared_state.api import clock
 from shared_state.html.admin_parts import NOTHING, change_link, in_line, list_link, short
 from shared_state.models import Stream
 
@@ -27,7 +27,7 @@ def lease_of(agent: Entity) -> str:
     """Who holds an agent's lease, until when; one that has ended is somebody's who died."""
     if agent.lease_expires_at is None:
         return NOTHING
-    ended = agent.lease_expires_at <= timezone.now()
+    ended = agent.lease_expires_at <= clock.now()
     return f"{agent.lease_owner} {'ended' if ended else 'until'} {agent.lease_expires_at:%Y-%m-%d %H:%M:%S}"
 
 

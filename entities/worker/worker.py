@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
-from django.utils import timezone
 
 from entities.agent.providers import close_providers
 from entities.conf import conf
@@ -29,12 +28,14 @@ from entities.types.registry import registry
 from entities.wakes import lease, sql
 from entities.worker import runtime
 from entities.worker.runtime import Execution
-from shared_state.api import Hint, Needs, Provenance, Unit, Verb, in_thread, submit
+from shared_state.api import Hint, Needs, Provenance, Unit, Verb, clock, in_thread, submit
 from shared_state.notify import bus
 
 logger = structlog.get_logger(__name__)
 END_SECONDS = 5.0
 """How long what was cancelled may take to end, in seconds."""
+MOST_AT_ONCE = 64
+"""How many wakes one look claims, so that the first of them need not wait for many others."""
 SHORTEST_POLL_SECONDS = 0.02
 """The shortest pause between two looks that nobody asked for, in seconds."""
 
@@ -60,7 +61,7 @@ class Worker:
         self._lock = _take_lock(self.name)
         await in_thread(registry.store)
         await self._recover(await in_thread(dead_workers))
-        bus.listen(self._hear)
+        bus.listen(self._hear, self._room)
         self._look.set()
         self._claiming = self._spawn(self._claim_loop())
         self._watching = [self._spawn(self._watch_loop()), self._spawn(self._renew_loop())]
@@ -119,20 +120,24 @@ class Worker:
         if self._alarm is None or len(self._running) >= self._concurrency:
             return conf.poll_seconds
         # What is due but was not claimed is just being claimed elsewhere; do not spin over it.
-        return min(
-            conf.poll_seconds, max(SHORTEST_POLL_SECONDS, (self._alarm - timezone.now()).total_seconds())
-        )
+        return min(conf.poll_seconds, max(SHORTEST_POLL_SECONDS, (self._alarm - clock.now()).total_seconds()))
 
     async def _claim(self) -> None:
-        free = self._concurrency - len(self._running)
-        if free <= 0 or self._stopping:
+        free = self._room()
+        if free <= 0:
             return
-        claimed, self._alarm = await self._unit(claiming_due(self.name, free))
+        claimed, self._alarm = await self._unit(claiming_due(self.name, min(free, MOST_AT_ONCE)))
         for found in claimed:
             self._run(found)
         self._note_idle()
         if claimed:  # there may be more: of others than these, or than there was room for
             self._look.set()
+            if len(claimed) == free:
+                bus.publish([], ["wake"])  # this worker is full; perhaps another is not
+
+    def _room(self) -> int:
+        """How many more wakes it would run now. Called in any thread."""
+        return 0 if self._stopping else self._concurrency - len(self._running)
 
     def _run(self, claimed: lease.Claimed) -> None:
         entity = claimed.entity.pk
@@ -182,7 +187,7 @@ class Worker:
     async def _watch_loop(self) -> None:
         """Twice a second: signals whose nudge was lost, leases that ended, workers that died."""
         while True:
-            await asyncio.sleep(min(0.5, conf.poll_seconds))
+            await asyncio.sleep(min(0.5, 2 * conf.poll_seconds))
             await self._guarded(self._watch)
 
     async def _watch(self) -> None:

@@ -6,18 +6,17 @@ is stored beyond the newest head of each stream, and no failure reaches the writ
 committed by then.
 
 Between processes the hints of a stream go to the group `stream.<id>`, which a process joins while somebody
-in it follows that stream, and nudges to the group `workers`. The in-memory layer reaches nobody else, so it
-is not used at all.
+in it follows that stream. A nudge is for one worker: one of this process that has room, else one of another
+(see `room`); if nobody is known to take work, it goes to the group `workers`. A nudge with a colon says
+something that concerns a certain run, so it goes to all of them. The in-memory layer reaches nobody else, so
+it is not used at all.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
 import threading
-import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -25,32 +24,22 @@ import structlog
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from shared_state.core.types import Event, Hint
+from shared_state.notify.link import WORKERS, Link, Listener, group_of
 
 log = structlog.get_logger(__name__)
-
-Listener = Callable[[Sequence[Hint], Sequence[str]], None]
-"""Called with hints and nudges in the announcing thread: it must be quick."""
 
 Watcher = Callable[[Sequence[Hint], Sequence[Event]], None]
 """Called with hints and, if they were appended in this process, the events; it must be quick."""
 
-WORKERS = "workers"
-NOBODY = "nobody"  # a group that no process joins
-LAYER_TIMEOUT = 5.0  # seconds for one exchange with the channel layer
-RETRY_SECONDS = 0.5
-STOP_SECONDS = 0.5  # that a process which stops waits for the link's thread; it is a daemon
-
-
-def group_of(stream: int) -> str:
-    """The channel layer's group for the hints of a stream."""
-    return f"stream.{stream}"
+Room = Callable[[], int]
+"""How much work a listener would take just now; called in any thread."""
 
 
 class Bus:
     """Listeners in this process, and the link to the others. Safe in any thread."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[tuple[Listener, Room | None], ...] = ()
         self._watchers: tuple[Watcher, ...] = ()
         self._groups: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -60,20 +49,32 @@ class Bus:
         self, hints: Sequence[Hint], nudges: Sequence[str] = (), events: Sequence[Event] = ()
     ) -> None:
         """Announce what was committed. Never blocks, never raises."""
-        self._deliver(hints, nudges, events)
-        self._guarded(self._forward, hints, nudges)
+        taken = self._deliver(hints, nudges, events)
+        for_all = _for_all(nudges)
+        for_one = [] if taken else [nudge for nudge in nudges if nudge not in for_all]
+        self._guarded(self._forward, hints, for_all, for_one)
 
-    def listen(self, callback: Listener) -> None:
-        """Call `callback` with every announcement of this process, and with other processes' nudges."""
+    def listen(self, callback: Listener, room: Room | None = None) -> None:
+        """Call `callback` with every announcement of this process, and with other processes' nudges.
+
+        One that says how much `room` it has gets only those nudges for one worker that it is chosen for.
+        """
         with self._lock:
-            self._listeners = (*self._listeners, callback)
+            self._listeners = (*self._listeners, (callback, room))
         self._join(WORKERS)
+        self._announce_room()
 
     def unlisten(self, callback: Listener) -> None:
         """Undo `listen`."""
         with self._lock:
-            self._listeners = tuple(one for one in self._listeners if one != callback)
+            self._listeners = tuple(one for one in self._listeners if one[0] != callback)
         self._leave(WORKERS)
+        self._announce_room()
+
+    def room(self) -> int | None:
+        """How much work this process would take just now; `None` if it takes none at all."""
+        rooms = [room() for _, room in self._listeners if room is not None]
+        return sum(max(0, room) for room in rooms) if rooms else None
 
     def watch(self, callback: Watcher) -> None:
         """Call `callback` with this process's hints and events, and with the hints of joined streams."""
@@ -105,19 +106,35 @@ class Bus:
         if link is not None:
             link.stop()
 
-    def _deliver(self, hints: Sequence[Hint], nudges: Sequence[str], events: Sequence[Event] = ()) -> None:
+    def _deliver(self, hints: Sequence[Hint], nudges: Sequence[str], events: Sequence[Event] = ()) -> bool:
+        """Tell those of this process. Returns whether one of them took the nudges for one worker."""
         # Watchers first: a person waits for them.
         for watcher in self._watchers:
             self._guarded(watcher, hints, events)
-        for listener in self._listeners:
-            self._guarded(listener, hints, nudges)
+        for_all = _for_all(nudges)
+        chosen = self._with_room() if len(for_all) < len(nudges) else None
+        for listener, room in self._listeners:
+            hears_all = room is None or listener == chosen
+            self._guarded(listener, hints, nudges if hears_all else for_all)
+        return chosen is not None
 
-    def _forward(self, hints: Sequence[Hint], nudges: Sequence[str]) -> None:
+    def _with_room(self) -> Listener | None:
+        """The listener here that has the most room, if any has."""
+        rooms = [(room(), listener) for listener, room in self._listeners if room is not None]
+        most, chosen = max(rooms, key=lambda pair: pair[0], default=(0, None))
+        return chosen if most > 0 else None
+
+    def _forward(self, hints: Sequence[Hint], for_all: Sequence[str], for_one: Sequence[str]) -> None:
         link = self._linked()
         if link is not None:
-            link.publish(hints, nudges)
+            link.publish(hints, for_all, for_one)
 
-    def _guarded(self, callback: Callable[[Any, Any], None], *said: Sequence[Any]) -> None:
+    def _announce_room(self) -> None:
+        link = self._link
+        if link is not None:
+            link.announce_room()
+
+    def _guarded(self, callback: Callable[..., None], *said: Sequence[Any]) -> None:
         try:
             callback(*said)
         except Exception:  # what was committed must not look failed to the one who wrote it
@@ -148,160 +165,16 @@ class Bus:
         with self._lock:
             old, self._link = self._link, None
             if remote:
-                self._link = Link(layer, self._deliver, list(self._groups))
+                self._link = Link(layer, self._deliver, self.room, list(self._groups))
             link = self._link
         if old is not None:
             old.stop()
         return link
 
 
-class Link:
-    """One thread with an event loop that talks to the channel layer. Whatever fails there is tried again.
-
-    Hints that wait to be sent are merged by stream, so a layer that does not answer costs one number per
-    stream and no more.
-    """
-
-    def __init__(self, layer: Any, deliver: Listener, groups: Sequence[str]) -> None:
-        self._layer = layer
-        self._deliver = deliver
-        self._name = uuid.uuid4().hex
-        self._pid = os.getpid()
-        self._heads: dict[int, int] = {}
-        self._nudges: dict[str, None] = {}
-        self._wanted: dict[str, Future[None]] = {group: Future() for group in groups}
-        self._joined: set[str] = set()
-        self._broken = False
-        self._loop = asyncio.new_event_loop()
-        self._sending = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._settling = asyncio.Event()
-        self._settling.set()
-        self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
-        self._thread.start()
-
-    def serves(self, layer: Any) -> bool:
-        """Whether this is a living link over that layer; a fork leaves the thread behind."""
-        return self._layer is layer and self._pid == os.getpid() and self._thread.is_alive()
-
-    def publish(self, hints: Sequence[Hint], nudges: Sequence[str]) -> None:
-        """Queue an announcement."""
-        self._loop.call_soon_threadsafe(self._queue, hints, nudges)
-
-    def reach(self) -> Future[None]:
-        """Whether the layer answers, outside of the order of what is announced."""
-        sending = self._layer.group_send(NOBODY, {"type": "probe", "from": self._name})
-        return asyncio.run_coroutine_threadsafe(asyncio.wait_for(sending, LAYER_TIMEOUT), self._loop)
-
-    def join(self, group: str) -> Future[None]:
-        """Be in a group as soon as the layer allows."""
-        done = self._wanted.setdefault(group, Future())
-        self._loop.call_soon_threadsafe(self._settling.set)
-        return done
-
-    def leave(self, group: str) -> None:
-        """Be out of a group."""
-        self._wanted.pop(group, None)
-        self._loop.call_soon_threadsafe(self._settling.set)
-
-    def stop(self) -> None:
-        """End the thread. What waits to be sent is lost, as hints may be."""
-        if self._pid == os.getpid() and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(STOP_SECONDS)
-
-    def _run(self) -> None:
-        # The runner ends what is left and closes the loop; channels_redis then closes its connections.
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._work())
-
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._publish_forever()), group.create_task(self._receive_forever())]
-            await self._stopping.wait()
-            for task in tasks:
-                task.cancel()
-
-    def _queue(self, hints: Sequence[Hint], nudges: Sequence[str]) -> None:
-        for hint in hints:
-            self._heads[hint.stream] = max(hint.head, self._heads.get(hint.stream, 0))
-        self._nudges.update(dict.fromkeys(nudges))
-        self._sending.set()
-
-    async def _publish_forever(self) -> None:
-        while True:
-            await self._sending.wait()
-            self._sending.clear()
-            heads, self._heads = self._heads, {}
-            nudges, self._nudges = self._nudges, {}
-            messages = [
-                (group_of(stream), {"type": "hint", "from": self._name, "stream": stream, "head": head})
-                for stream, head in heads.items()
-            ]
-            if nudges:
-                messages.append((WORKERS, {"type": "nudge", "from": self._name, "nudges": list(nudges)}))
-            if not await self._attempt(*[self._layer.group_send(*message) for message in messages]):
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _receive_forever(self) -> None:
-        channel = await self._insist(self._layer.new_channel, "live.")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._settle_forever(channel))
-            while True:
-                self._received(await self._insist(self._layer.receive, channel))
-
-    def _received(self, message: dict[str, Any]) -> None:
-        if message["from"] == self._name:
-            return  # this process was told directly
-        if message["type"] == "hint":
-            self._deliver([Hint(message["stream"], message["head"])], ())
-        else:
-            self._deliver((), message["nudges"])
-
-    async def _settle_forever(self, channel: str) -> None:
-        """Make the groups that we are in those that are wanted."""
-        while True:
-            await self._settling.wait()
-            self._settling.clear()
-            for group, done in list(self._wanted.items()):
-                if group not in self._joined and await self._attempt(self._layer.group_add(group, channel)):
-                    self._joined.add(group)
-                if group in self._joined and not done.done():
-                    done.set_result(None)
-            for group in self._joined - self._wanted.keys():
-                if await self._attempt(self._layer.group_discard(group, channel)):
-                    self._joined.discard(group)
-            if self._joined != self._wanted.keys():
-                self._settling.set()
-                await asyncio.sleep(RETRY_SECONDS if self._broken else 0)
-
-    async def _insist(self, exchange: Callable[[str], Awaitable[Any]], argument: str) -> Any:
-        """Await an exchange that may take for ever, and try it again until it goes well."""
-        while True:
-            answers = await asyncio.gather(exchange(argument), return_exceptions=True)
-            if not isinstance(answers[0], Exception):
-                return answers[0]
-            self._note(answers[0])
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _attempt(self, *exchanges: Awaitable[Any]) -> bool:
-        """Await exchanges with the layer for a bounded time; say whether all went well."""
-        try:
-            async with asyncio.timeout(LAYER_TIMEOUT):
-                answers = await asyncio.gather(*exchanges, return_exceptions=True)
-        except TimeoutError as error:
-            answers = [error]
-        failure = next((answer for answer in answers if isinstance(answer, Exception)), None)
-        self._note(failure)
-        return failure is None
-
-    def _note(self, failure: Exception | None) -> None:
-        """Log the first failure in a row, and the recovery."""
-        if failure is not None and not self._broken:
-            log.warning("channel_layer_failed", error=repr(failure), consequence="polls cover lost hints")
-        elif failure is None and self._broken:
-            log.warning("channel_layer_recovered")
-        self._broken = failure is not None
+def _for_all(nudges: Sequence[str]) -> list[str]:
+    """Those that concern a certain run: whoever runs it must hear."""
+    return [nudge for nudge in nudges if ":" in nudge]
 
 
 def _done() -> Future[None]:

@@ -17,9 +17,8 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
-from django.utils import timezone
 
-from shared_state.core import database
+from shared_state.core import clock, database
 from shared_state.core.types import Fence, Hint, NewEvent, Provenance
 from shared_state.exceptions import SharedStateError, StaleEpoch, StreamNotFound
 from shared_state.models import EventRecord
@@ -66,6 +65,8 @@ class Job:
     loop: asyncio.AbstractEventLoop | None
     """Where `future` belongs if it is one of asyncio's."""
     rehearse: bool = False
+    background: bool = False
+    """Whether others go first: what nobody waits for, such as a piece of a text that is still being said."""
     late: tuple[int, ...] = ()
     """Streams that it did not name and came to when it ran before: locked beforehand the next time."""
     collided: bool = False
@@ -150,10 +151,14 @@ def _reconnect() -> None:
 
 def _write_together(jobs: Sequence[Job]) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
-    write_set, ending = WriteSet(dialect(), timezone.now()), Ending()
-    reached = ["opening"]
+    ending, reached = Ending(), ["opening"]
     try:
         database.connection().ensure_connection()
+    except Exception as error:
+        raise _HopelessError from error
+    clock.compare()
+    write_set = WriteSet(dialect(), clock.now())
+    try:
         with database.atomic():
             reached.append("writing")
             transaction.on_commit(lambda: reached.append("committed"), using=database.alias())
@@ -166,7 +171,7 @@ def _write_together(jobs: Sequence[Job]) -> None:
             _call_hook("before")
             reached.append("committing")
     except Exception as error:
-        if reached[-1] == "opening":  # no connection, or no lock in all the time that there was for it
+        if reached[-1] == "opening":  # no lock in all the time that there was for it
             raise _HopelessError from error
         if reached[-1] == "writing" or (reached[-1] == "committing" and not _was_committed(write_set, error)):
             raise

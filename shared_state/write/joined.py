@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from shared_state.core import database
+from shared_state.core import clock, database
 from shared_state.exceptions import SharedStateError
 from shared_state.write import batch
 from shared_state.write.batch import Ending, Job
@@ -52,7 +51,7 @@ def run(job: Job) -> Any:
 
 
 def _run(job: Job) -> Any:
-    write_set, ending = WriteSet(dialect(), timezone.now(), waits=True), Ending()
+    write_set, ending = WriteSet(dialect(), clock.now(), waits=True), Ending()
     unit = Unit(write_set, job.provenance)
     token = batch.in_unit.set(True)
     try:

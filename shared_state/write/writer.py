@@ -4,14 +4,17 @@ A transaction costs an fsync and a dozen statements however little is in it; so 
 lets `batch` run and commit what it found, announces, and only then answers every caller. While it waits for
 the disk, the next batch gathers. The idea is the log writer's of every database; the figures are in
 `docs/architecture.md`.
+
+There are two lanes. What somebody waits for goes first; pieces of growing texts go along, some in each batch.
+So five hundred agents that speak at once do not keep a message from being accepted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -30,6 +33,43 @@ from shared_state.write.unit import Unit
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
+BACKGROUND_AT_ONCE = 64
+"""How many units of the background one transaction does, so that none takes long."""
+
+
+class Lanes:
+    """What waits to be written, in the order in which it came. For many who put and one who takes."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._urgent: deque[Job] = deque()
+        self._background: deque[Job] = deque()
+        self._open = True
+
+    def put(self, job: Job) -> bool:
+        """Queue a unit. False if these are closed."""
+        with self._changed:
+            if self._open:
+                (self._background if job.background else self._urgent).append(job)
+                self._changed.notify()
+            return self._open
+
+    def close(self) -> None:
+        """Take no more; what waits is still taken."""
+        with self._changed:
+            self._open = False
+            self._changed.notify()
+
+    def take(self, most: int) -> list[Job]:
+        """What waits, as soon as there is anything; nothing once these are closed and empty."""
+        with self._changed:
+            while self._open and not self._urgent and not self._background:
+                self._changed.wait()
+            jobs = [self._urgent.popleft() for _ in range(min(most, len(self._urgent)))]
+            # Some of the background in each batch, however many others there are, so that it never stands.
+            some = min(BACKGROUND_AT_ONCE, max(1, most - len(jobs)), len(self._background))
+            return jobs + [self._background.popleft() for _ in range(some)]
+
 
 class Writer:
     """A queue and a thread. There is one for each process, made at the first write.
@@ -38,47 +78,23 @@ class Writer:
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._open = True
-        self._door = threading.Lock()
+        self._lanes = Lanes()
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._thread.start()
 
     def put(self, job: Job) -> bool:
         """Queue a unit. False if this writer takes no more."""
-        with self._door:
-            if self._open:
-                self._jobs.put(job)
-            return self._open
+        return self._lanes.put(job)
 
     def stop(self) -> None:
         """Write what is queued, then end the thread."""
-        with self._door:
-            self._open = False
-            self._jobs.put(None)
+        self._lanes.close()
         self._thread.join()
 
     def _loop(self) -> None:
-        while jobs := self._gather():
+        while jobs := self._lanes.take(conf.batch_size):
             self._write(jobs)
         database.connection().close()
-
-    def _gather(self) -> list[Job]:
-        """What waits, as soon as there is anything; nothing if the writer is to end."""
-        most = conf.batch_size
-        jobs: list[Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) >= most:
-                return jobs
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return jobs
-        if jobs:
-            self._jobs.put(None)  # seen too early: end after these
-        return jobs
 
     def _write(self, jobs: list[Job]) -> None:
         try:
@@ -174,16 +190,22 @@ async def submit(
 
 
 async def append(
-    stream: int, events: Sequence[NewEvent], *, provenance: Provenance, fence: Fence | None = None
+    stream: int,
+    events: Sequence[NewEvent],
+    *,
+    provenance: Provenance,
+    fence: Fence | None = None,
+    background: bool = False,
 ) -> list[Event]:
     """Append to one stream and wait for the commit: the hot path, without a savepoint of its own.
 
-    All events or none. Raises as `submit`, and what `exceptions` says of streams and rows.
+    All events or none. In the background, others go first. Raises as `submit`, and what `exceptions` says of
+    streams and rows.
     """
     check(events, provenance)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[list[Event]] = loop.create_future()
-    _put(Job(provenance, fence, None, (stream, events), future, loop))
+    _put(Job(provenance, fence, None, (stream, events), future, loop, background=background))
     return await future
 
 

@@ -23,6 +23,7 @@ from shared_state.notify import bus
 from shared_state.notify.bus import Bus
 from tests.shared_state.live.feeding import CODEC, a_codec, append, database, frames_until, make_stream, shown
 from tests.support import servers
+from tests.support.waiting import wait_until
 
 NEVER = 3600.0  # seconds between polls: what arrives, arrived by a hint
 
@@ -179,6 +180,21 @@ def test_workers_of_all_processes_hear_a_nudge_once(far_bus: Bus) -> None:
     bus.unlisten(near)
 
 
+def test_a_nudge_goes_to_one_other_process_that_has_room(far_bus: Bus) -> None:
+    full, free = Ear(), Ear()
+    bus.listen(full, lambda: 0)
+    far_bus.listen(free, lambda: 5)
+    rooms = bus.default()._link._rooms  # type: ignore[union-attr]
+    wait_until(lambda: rooms.choose() is not None, "the other process to say that it has room")
+
+    bus.publish([], ["wake"])
+
+    free.wait_for("wake")
+    assert full.heard == []
+    bus.unlisten(full)
+    far_bus.unlisten(free)
+
+
 def test_hints_go_on_after_redis_dropped_its_connections(far_bus: Bus, redis_url: str) -> None:
     ear = Ear()
     far_bus.watch(ear)
@@ -237,7 +253,7 @@ def test_a_redis_that_does_not_answer_costs_the_writer_nothing(
     assert time.monotonic() - began < 2
     link = bus.default()._link
     assert link is not None
-    assert (len(link._heads), len(link._nudges)) <= (1, 1), "hints that wait are merged"
+    assert (len(link._heads), len(link._for_one)) <= (1, 1), "hints that wait are merged"
     go_on()
     ear.wait_for(Hint(7, 10_001))
     far_bus.stop()

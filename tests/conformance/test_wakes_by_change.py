@@ -305,3 +305,14 @@ async def test_a_burst_from_many_writers_is_told_completely(watch: Watch) -> Non
 
     told = sorted(key for keys in watcher.keys for key in keys)
     assert told == sorted(f"k{number}" for number in range(60))
+
+
+async def test_changes_that_keep_coming_put_a_wake_off_no_longer_than_its_timeout(watch: Watch) -> None:
+    watcher = await watch(Change(debounce=60, timeout=90))
+    await write("a")
+    (first,) = await wakes(watcher.url, reason="change")
+    await look(Wake.objects.filter(pk=first.pk).update, created_at=first.created_at - timedelta(seconds=50))
+    await write("b")
+
+    (second,) = await wakes(watcher.url, reason="change")
+    assert second.due_at == first.created_at + timedelta(seconds=40)

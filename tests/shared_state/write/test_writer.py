@@ -12,7 +12,9 @@ from shared_state.conf import conf
 from shared_state.core.types import Event, Hint, Provenance
 from shared_state.notify import bus
 from shared_state.write import batch, writer
+from shared_state.write.batch import Job
 from shared_state.write.unit import Unit
+from shared_state.write.writer import Lanes
 from tests.conformance.writing import ADA, append, do, everything, make_stream, note, offsets, run
 
 
@@ -191,3 +193,39 @@ def test_an_error_of_our_own_is_told_and_the_thread_lives(monkeypatch: pytest.Mo
             append(stream, note())
 
     assert offsets(append(stream, note(), provenance=Provenance("user:ben"))) == [1]
+
+
+def waiting(background: bool, name: str) -> Job:
+    return Job(Provenance(name), None, None, None, None, None, background=background)
+
+
+def test_what_somebody_waits_for_goes_before_the_background() -> None:
+    lanes = Lanes()
+    for number in range(writer.BACKGROUND_AT_ONCE + 10):
+        lanes.put(waiting(True, f"piece {number}"))
+    lanes.put(waiting(False, "message"))
+
+    taken = [job.provenance.writer for job in lanes.take(100)]
+    rest = [job.provenance.writer for job in lanes.take(100)]
+
+    assert taken == ["message", *(f"piece {number}" for number in range(writer.BACKGROUND_AT_ONCE))][:100]
+    assert len(rest) == 10
+
+
+def test_the_background_never_stands_whatever_else_there_is() -> None:
+    lanes = Lanes()
+    lanes.put(waiting(True, "piece"))
+    for number in range(10):
+        lanes.put(waiting(False, f"message {number}"))
+
+    assert [job.provenance.writer for job in lanes.take(4)] == [*(f"message {n}" for n in range(4)), "piece"]
+
+
+def test_closed_lanes_give_what_is_left_and_take_no_more() -> None:
+    lanes = Lanes()
+    lanes.put(waiting(True, "piece"))
+    lanes.close()
+
+    assert not lanes.put(waiting(False, "late"))
+    assert [job.provenance.writer for job in lanes.take(4)] == ["piece"]
+    assert lanes.take(4) == []
