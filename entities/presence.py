@@ -14,11 +14,13 @@ from django.utils import timezone
 from entities.catalog.log import iso
 from entities.lookups import AGENTS
 from entities.models import Entity
-from shared_state.api import NewEvent, StreamNotFound, Unit
+from shared_state.api import NewEvent, Retention, StreamNotFound, Unit, Versions
 from shared_state.models import Stream
 
 PREFIX = "presence:"
 """What the paths of presence streams begin with."""
+RETENTION: dict[str, Retention] = {"agent": Versions(None)}
+"""Of each agent only what it is now is kept."""
 
 
 def path_of(owner: str) -> str:

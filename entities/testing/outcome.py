@@ -70,7 +70,7 @@ def _effects(paths: dict[int, str]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_passing(event: EventRecord) -> bool:
-    return event.value.get("status") in _PASSING
+    return (event.value or {}).get("status") in _PASSING
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _PROVENANCE = ("writer", "wake", "run", "tool_call")
 
 Stored = tuple[int, int | str, str, str, str, str | None]
-"""Offset, time (microseconds since 1970, or SQLite's text), and as JSON source, key, value and old value."""
+"""Offset, time (microseconds since 1970, or SQLite's text), and as JSON source, key, value and old value.
+
+An event that left its value to a row that is gone has none; `page` passes it over.
+"""
 
 
 class Page(NamedTuple):
@@ -128,15 +131,18 @@ def page(
     """
     wanted, bound = min(limit, PAGE_EVENTS), min(most_bytes, PAGE_BYTES)
     events: list[str] = []
-    size, last = 0, after
+    size, last, read = 0, after, 0
     with closing(_stored(stream, after, wanted, types)) as found:
         for event in found:
-            events.append(form(event))
             last = event[0]
+            read += 1
+            if not event[4]:
+                continue
+            events.append(form(event))
             size += len(event[4]) + len(event[5] or "")
             if size >= bound:
                 return Page(events, last, size, complete=False)
-    return Page(events, last, size, complete=len(events) < wanted)
+    return Page(events, last, size, complete=read < wanted)
 
 
 def _stored(
@@ -172,10 +178,17 @@ def _at_once() -> int:
     return 100 if capabilities.has_stream_chunked() else 1
 
 
+_OF_ROW = (
+    "(SELECT r.value FROM shared_state_rowrecord AS r WHERE r.stream_id = e.stream_id "
+    'AND r.type = e.type AND r.key = e.key AND r.version = e."offset")'
+)
+"""What an event holds that has left its value to its row; looked for only if it has none."""
+
+
 def _select(time: str, source: str, key: str, text: str) -> str:
     return (
         f'SELECT "offset", {time}, {source}(type, operation, writer, wake, run, tool_call){text}, '  # noqa: S608
-        f"{key}{text}, value{text}, old{text} FROM shared_state_eventrecord "
+        f"{key}{text}, COALESCE(value, {_OF_ROW}){text}, old{text} FROM shared_state_eventrecord AS e "
         'WHERE stream_id = %s AND "offset" > %s {condition}ORDER BY "offset" LIMIT %s'
     )
 

@@ -1,0 +1,137 @@
+"""The pruner: what only lived to be folded goes once its wake is settled for a while; old wakes go, too.
+
+Its work list is the settled wakes, in the order in which they were settled: a wake's log, and the presence of
+its owner, have grown by something that is worth a look. So it costs what was done, not what there is. Each
+step is one small transaction; a step that is cut off is done again, and does no harm then. One worker does it
+at a time: the one that holds the chore.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Min, Q
+from django.utils import timezone
+
+from entities import presence
+from entities.catalog.events import RETENTION
+from entities.conf import conf
+from entities.models import Chore, Wake
+from shared_state.api import Retention, database, moment, retention
+
+NAME = "prune"
+HOLD_SECONDS = 60.0
+"""How long a worker that went silent keeps the chore, in seconds."""
+WAKES_AT_ONCE = 200
+"""How many wakes are looked at, or deleted, in one transaction at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A stream to sweep; `entity` is whose log it is, if it is one."""
+
+    stream: int
+    rules: Mapping[str, Retention]
+    entity: int | None = None
+
+
+class Pruner:
+    """One worker's part in it. Call `step` from one thread at a time, which may use the database."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._held_until: datetime | None = None
+        self._targets: deque[_Target] = deque()
+        self._reached: tuple[datetime, int] | None = None
+        """The last wake of those whose streams are being swept."""
+
+    def step(self) -> bool:
+        """Do the next small thing. Answers whether there is more to do for this worker now."""
+        now = database_now()
+        if not self._hold(now):
+            return False
+        before = now - timedelta(seconds=conf.keep_versions_seconds)
+        if self._targets:
+            self._sweep(self._targets[0], before)
+            return True
+        if self._reached is not None:
+            self._save(self._reached)
+            self._reached = None
+            return True
+        if self._take(before):
+            return True
+        return _delete_wakes(now - timedelta(seconds=conf.keep_wakes_seconds)) == WAKES_AT_ONCE
+
+    def _hold(self, now: datetime) -> bool:
+        """Take the chore, or go on holding it."""
+        if self._held_until is not None and self._held_until - now > timedelta(seconds=HOLD_SECONDS / 2):
+            return True
+        until = now + timedelta(seconds=HOLD_SECONDS)
+        free = Q(holder=self._name) | Q(held_until=None) | Q(held_until__lte=now)
+        Chore.objects.get_or_create(name=NAME)
+        held = Chore.objects.filter(free, name=NAME).update(holder=self._name, held_until=until)
+        if (held and self._held_until is None) or not held:
+            self._targets.clear()  # somebody else may have done it meanwhile
+            self._reached = None
+        self._held_until = until if held else None
+        return bool(held)
+
+    def _take(self, before: datetime) -> bool:
+        """The next settled wakes, and the streams that they wrote to."""
+        done_to = Chore.objects.filter(name=NAME).values_list("settled_at", "place").get()
+        settled = Wake.objects.filter(state=Wake.State.DONE, settled_at__lte=before)
+        if done_to[0] is not None:
+            settled = settled.filter(settled_at__gte=done_to[0]).exclude(
+                settled_at=done_to[0], id__lte=done_to[1]
+            )
+        columns = ("settled_at", "id", "entity_id", "entity__stream_id", "entity__presence_id")
+        found = list(settled.order_by("settled_at", "id").values_list(*columns)[:WAKES_AT_ONCE])
+        logs = {stream: _Target(stream, RETENTION, entity) for _, _, entity, stream, _ in found}
+        lists = {stream: _Target(stream, presence.RETENTION) for *_, stream in found}
+        self._targets.extend((logs | lists).values())
+        self._reached = found[-1][:2] if found else None
+        return bool(found)
+
+    def _sweep(self, target: _Target, before: datetime) -> None:
+        until = _still_needed(target.entity) if target.entity is not None else None
+        if not retention.sweep(target.stream, target.rules, before, until).more:
+            self._targets.popleft()
+
+    def _save(self, reached: tuple[datetime, int]) -> None:
+        mine = Chore.objects.filter(name=NAME, holder=self._name)
+        mine.update(settled_at=reached[0], place=reached[1])
+
+
+def _still_needed(entity: int) -> int | None:
+    """From which offset on a wake that is not over may read the log; None if there is none.
+
+    Parked ones too: what is retried goes on where it was. A wake that comes later begins with a message that
+    is newer than whatever is pruned.
+    """
+    open_ = Wake.objects.filter(entity=entity, from_offset__gt=0).exclude(state=Wake.State.DONE)
+    found: int | None = open_.aggregate(first=Min("from_offset"))["first"]
+    return found
+
+
+def _delete_wakes(before: datetime) -> int:
+    """Delete settled wakes of an age. Nobody changes them any more; who deletes their agent goes first."""
+    with transaction.atomic(using=database.alias()):
+        free = Wake.objects.select_for_update(skip_locked=True)
+        old = free.filter(state=Wake.State.DONE, settled_at__lte=before).order_by("settled_at", "id")
+        found: Sequence[int] = list(old.values_list("pk", flat=True)[:WAKES_AT_ONCE])
+        if found:
+            Wake.objects.filter(pk__in=found)._raw_delete(database.alias())  # nothing refers to a wake
+    return len(found)
+
+
+def database_now() -> datetime:
+    """The time by which all workers go: the database's where it has a clock, and they may be apart."""
+    if database.connection().vendor != "postgresql":
+        return timezone.now()
+    with database.connection().cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return moment(cursor.fetchone()[0])
