@@ -26,7 +26,9 @@ def raws(read: Read, stream: int, rows: Iterable[Row]) -> Raws:
 
 
 def said(read: Read, stream: int, row: Row, until: int) -> str:
-    """What had been said of a row at an offset, also if it is finished by now."""
+    """What had been said of a row at an offset; more than that, if it is finished by now."""
+    if (content := row.value.get("content")) is not None:
+        return str(content)  # the pieces may be gone
     deltas = [delta for delta in _deltas(read, stream, row.created) if delta.offset <= until]
     return timeline.joined(deltas).get((row.type, row.key), "")
 

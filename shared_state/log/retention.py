@@ -74,8 +74,8 @@ def sweep(
         old = list(takewhile(lambda event: _may_go(event, before, until), found))
         if not old:
             return Sweep()
-        gone, settled = _judged(stream, retention, [event for event in old if event.offset < head])
-        gone |= _left_before(stream, retention, old, swept)
+        gone, settled = _judged(stream, retention, old)
+        gone = (gone | _left_before(stream, retention, old, swept)) - {head}
         events = EventRecord.objects.filter(stream=stream)
         if gone:
             # Not `delete`: where anybody listens to deletions, of whatever, it would load them all first.
