@@ -66,6 +66,11 @@ class Pruner:
             return True
         return _delete_wakes(now - timedelta(seconds=conf.keep_wakes_seconds)) == WAKES_AT_ONCE
 
+    def let_go(self) -> None:
+        """Leave the chore to others at once."""
+        Chore.objects.filter(name=NAME, holder=self._name).update(holder="", held_until=None)
+        self._held_until = None
+
     def _hold(self, now: datetime) -> bool:
         """Take the chore, or go on holding it."""
         if self._held_until is not None and self._held_until - now > timedelta(seconds=HOLD_SECONDS / 2):
