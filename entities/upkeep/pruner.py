@@ -9,7 +9,7 @@ at a time: the one that holds the chore.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,8 +44,10 @@ class Pruner:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._held_until: datetime | None = None
+        self._holds_until: datetime | None = None
         self._targets: deque[_Target] = deque()
+        self._held: list[_Target] = []
+        """Streams that somebody else had: swept at the next look; nothing is ticked off before."""
         self._reached: tuple[datetime, int] | None = None
         """The last wake of those whose streams are being swept."""
 
@@ -58,41 +60,44 @@ class Pruner:
         if self._targets:
             self._sweep(self._targets[0], before)
             return True
+        if self._held:
+            self._targets.extend(self._held)
+            self._held.clear()
+            return False
         if self._reached is not None:
             self._save(self._reached)
             self._reached = None
             return True
         if self._take(before):
             return True
-        return _delete_wakes(now - timedelta(seconds=conf.keep_wakes_seconds)) == WAKES_AT_ONCE
+        return self._delete_wakes(now - timedelta(seconds=conf.keep_wakes_seconds)) == WAKES_AT_ONCE
 
     def let_go(self) -> None:
         """Leave the chore to others at once."""
         Chore.objects.filter(name=NAME, holder=self._name).update(holder="", held_until=None)
-        self._held_until = None
+        self._holds_until = None
 
     def _hold(self, now: datetime) -> bool:
         """Take the chore, or go on holding it."""
-        if self._held_until is not None and self._held_until - now > timedelta(seconds=HOLD_SECONDS / 2):
+        if self._holds_until is not None and self._holds_until - now > timedelta(seconds=HOLD_SECONDS / 2):
             return True
         until = now + timedelta(seconds=HOLD_SECONDS)
         free = Q(holder=self._name) | Q(held_until=None) | Q(held_until__lte=now)
         Chore.objects.get_or_create(name=NAME)
         held = Chore.objects.filter(free, name=NAME).update(holder=self._name, held_until=until)
-        if (held and self._held_until is None) or not held:
+        if (held and self._holds_until is None) or not held:
             self._targets.clear()  # somebody else may have done it meanwhile
+            self._held.clear()
             self._reached = None
-        self._held_until = until if held else None
+        self._holds_until = until if held else None
         return bool(held)
 
     def _take(self, before: datetime) -> bool:
         """The next settled wakes, and the streams that they wrote to."""
-        done_to = Chore.objects.filter(name=NAME).values_list("settled_at", "place").get()
+        last, place = self._done_to()
         settled = Wake.objects.filter(state=Wake.State.DONE, settled_at__lte=before)
-        if done_to[0] is not None:
-            settled = settled.filter(settled_at__gte=done_to[0]).exclude(
-                settled_at=done_to[0], id__lte=done_to[1]
-            )
+        if last is not None:
+            settled = settled.filter(settled_at__gte=last).exclude(settled_at=last, id__lte=place)
         columns = ("settled_at", "id", "entity_id", "entity__stream_id", "entity__presence_id")
         found = list(settled.order_by("settled_at", "id").values_list(*columns)[:WAKES_AT_ONCE])
         logs = {stream: _Target(stream, RETENTION, entity) for _, _, entity, stream, _ in found}
@@ -103,12 +108,31 @@ class Pruner:
 
     def _sweep(self, target: _Target, before: datetime) -> None:
         until = _still_needed(target.entity) if target.entity is not None else None
-        if not retention.sweep(target.stream, target.rules, before, until).more:
+        done = retention.sweep(target.stream, target.rules, before, until)
+        if not done.more:
             self._targets.popleft()
+        if done.held:
+            self._held.append(target)
+
+    def _done_to(self) -> tuple[datetime | None, int]:
+        return Chore.objects.filter(name=NAME).values_list("settled_at", "place").get()
 
     def _save(self, reached: tuple[datetime, int]) -> None:
         mine = Chore.objects.filter(name=NAME, holder=self._name)
         mine.update(settled_at=reached[0], place=reached[1])
+
+    def _delete_wakes(self, before: datetime) -> int:
+        """Delete settled wakes of an age whose logs were seen to. Nobody changes them any more."""
+        last, _ = self._done_to()
+        if last is None:
+            return 0
+        with transaction.atomic(using=database.alias()):
+            free = Wake.objects.select_for_update(skip_locked=True)  # who deletes their agent goes first
+            old = free.filter(state=Wake.State.DONE, settled_at__lte=min(before, last))
+            found = list(old.order_by("settled_at", "id").values_list("pk", flat=True)[:WAKES_AT_ONCE])
+            if found:
+                Wake.objects.filter(pk__in=found)._raw_delete(database.alias())  # nothing refers to a wake
+        return len(found)
 
 
 def _still_needed(entity: int) -> int | None:
@@ -120,17 +144,6 @@ def _still_needed(entity: int) -> int | None:
     open_ = Wake.objects.filter(entity=entity, from_offset__gt=0).exclude(state=Wake.State.DONE)
     found: int | None = open_.aggregate(first=Min("from_offset"))["first"]
     return found
-
-
-def _delete_wakes(before: datetime) -> int:
-    """Delete settled wakes of an age. Nobody changes them any more; who deletes their agent goes first."""
-    with transaction.atomic(using=database.alias()):
-        free = Wake.objects.select_for_update(skip_locked=True)
-        old = free.filter(state=Wake.State.DONE, settled_at__lte=before).order_by("settled_at", "id")
-        found: Sequence[int] = list(old.values_list("pk", flat=True)[:WAKES_AT_ONCE])
-        if found:
-            Wake.objects.filter(pk__in=found)._raw_delete(database.alias())  # nothing refers to a wake
-    return len(found)
 
 
 def database_now() -> datetime:

@@ -31,11 +31,12 @@ SWEEP_EVENTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What one transaction did. `more`: there is more to look at; not if the stream is held or gone."""
+    """What one transaction did. `more`: there is more to look at. `held`: somebody else has the stream."""
 
     looked_at: int = 0
     removed: int = 0
     more: bool = False
+    held: bool = False
 
 
 class _Found(NamedTuple):
@@ -68,7 +69,7 @@ def sweep(
         free = Stream.objects.select_for_update(skip_locked=True, no_key=True)
         place = free.filter(pk=stream).values_list("swept", "head").first()
         if place is None:
-            return Sweep()
+            return Sweep(held=Stream.objects.filter(pk=stream).exists())
         swept, head = place
         found = _next(stream, retention, swept)
         old = list(takewhile(lambda event: _may_go(event, before, until), found))

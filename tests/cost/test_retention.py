@@ -121,7 +121,7 @@ async def test_nothing_to_prune_is_three_reads_and_no_write() -> None:
     await look(pruner.step)
 
     assert [one.split()[0] for one in await look(statements_of, pruner)] == [
-        "SELECT", "SELECT", "BEGIN", "SELECT", "COMMIT",
+        "SELECT", "SELECT", "SELECT",
     ]  # fmt: skip
 
 
