@@ -40,7 +40,7 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.log import collection, retention, wire
+from shared_state.log import archive, collection, retention, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
 from shared_state.log.stream import (
@@ -103,6 +103,7 @@ __all__ = [
     "VersionConflict",
     "Versions",
     "append",
+    "archive",
     "collection",
     "collections",
     "collections_of",

@@ -107,7 +107,7 @@ class Pruner:
         return bool(found)
 
     def _sweep(self, target: _Target, before: datetime) -> None:
-        until = _still_needed(target.entity) if target.entity is not None else None
+        until = still_needed(target.entity) if target.entity is not None else None
         done = retention.sweep(target.stream, target.rules, before, until)
         if not done.more:
             self._targets.popleft()
@@ -135,7 +135,7 @@ class Pruner:
         return len(found)
 
 
-def _still_needed(entity: int) -> int | None:
+def still_needed(entity: int) -> int | None:
     """From which offset on a wake that is not over may read the log; None if there is none.
 
     Parked ones too: what is retried goes on where it was. A wake that comes later begins with a message that
