@@ -262,6 +262,9 @@ ENTITIES: dict[str, Any] = {
 if model := env.text("AGENTS_MODEL"):
     ENTITIES["MODEL"] = model
 # The defaults of these are the app's own; an operator, or a test, may still turn them.
-for key in ("POLL_SECONDS", "MAX_ATTEMPTS", "RETRY_SECONDS", "DELTAS_PER_SECOND"):
+for key in (
+    "POLL_SECONDS", "MAX_ATTEMPTS", "RETRY_SECONDS", "DELTAS_PER_SECOND",
+    "PRUNE_SECONDS", "KEEP_VERSIONS_SECONDS", "KEEP_WAKES_SECONDS",
+):  # fmt: skip
     if env.text(f"AGENTS_{key}"):
         ENTITIES[key] = env.number(f"AGENTS_{key}", 1, minimum=0.01)

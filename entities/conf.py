@@ -100,5 +100,20 @@ class Conf:
         """How many text deltas a second are written for one text at the most."""
         return float(self._get("DELTAS_PER_SECOND", 20))
 
+    @property
+    def prune_seconds(self) -> float:
+        """How often a worker looks for what may be pruned, in seconds; one worker does it at a time."""
+        return float(self._get("PRUNE_SECONDS", 60))
+
+    @property
+    def keep_versions_seconds(self) -> float:
+        """How long what is only on the way (pieces, earlier versions) is kept after its wake, in seconds."""
+        return float(self._get("KEEP_VERSIONS_SECONDS", 15 * 60))
+
+    @property
+    def keep_wakes_seconds(self) -> float:
+        """How long a settled wake is kept, with its payload, in seconds; its event in the log stays."""
+        return float(self._get("KEEP_WAKES_SECONDS", 7 * 24 * 3600))
+
 
 conf = Conf()

@@ -12,11 +12,13 @@ from typing import Any
 from entities.catalog.log import iso
 from entities.lookups import AGENTS
 from entities.models import Entity
-from shared_state.api import NewEvent, StreamNotFound, Unit, clock
+from shared_state.api import NewEvent, Retention, StreamNotFound, Unit, Versions, clock
 from shared_state.models import Stream
 
 PREFIX = "presence:"
 """What the paths of presence streams begin with."""
+RETENTION: dict[str, Retention] = {"agent": Versions(None)}
+"""Of each agent only what it is now is kept."""
 
 
 def path_of(owner: str) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -120,7 +121,8 @@ class InStreamAdmin(ReadOnlyAdmin):
 class EventAdmin(InStreamAdmin):
     place_field = "offset"
     list_display = (
-        "place", link_column("stream"), "type", "key", "operation", moment("timestamp"), json_line("value"),
+        "place", link_column("stream"), "type", "key", "operation", moment("timestamp"),
+        json_line("whole", "value"),
     )  # fmt: skip
     list_filter = (
         chosen_filter(Stream, "stream"), TypeFilter,
@@ -128,8 +130,16 @@ class EventAdmin(InStreamAdmin):
     )  # fmt: skip
     fields: ClassVar[Any] = (
         link_column("stream"), "opaque_offset", "type", "key", "operation", moment("timestamp"),
-        json_column("value"), json_column("old", "value before"), *PROVENANCE, "client_key",
+        json_column("whole", "value"), json_column("old", "value before"), *PROVENANCE, "client_key",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[EventRecord]:
+        """With `whole`: the value, also of an event that has left it to its row."""
+        row = RowRecord.objects.filter(
+            stream=OuterRef("stream"), type=OuterRef("type"), key=OuterRef("key"), version=OuterRef("offset")
+        )
+        found: QuerySet[EventRecord] = super().get_queryset(request)
+        return found.annotate(whole=Coalesce("value", Subquery(row.values("value")[:1])))
 
     @admin.display(description="offset")
     def place(self, event: EventRecord) -> int:

@@ -15,8 +15,10 @@ from shared_state.core.types import (
     NewEvent,
     Principal,
     Provenance,
+    Retention,
     Row,
     StreamInfo,
+    Versions,
     format_offset,
     holds_nul,
     parse_offset,
@@ -38,7 +40,7 @@ from shared_state.exceptions import (
     TooLarge,
     VersionConflict,
 )
-from shared_state.log import collection, wire
+from shared_state.log import archive, collection, retention, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
 from shared_state.log.stream import (
@@ -79,6 +81,7 @@ __all__ = [
     "NewEvent",
     "Principal",
     "Provenance",
+    "Retention",
     "Row",
     "RowError",
     "RowExists",
@@ -98,7 +101,9 @@ __all__ = [
     "Unit",
     "Verb",
     "VersionConflict",
+    "Versions",
     "append",
+    "archive",
     "clock",
     "collection",
     "collections",
@@ -124,6 +129,7 @@ __all__ = [
     "read",
     "read_newest",
     "require",
+    "retention",
     "row",
     "row_of",
     "rows",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from entities.agent.messages import Block, Response, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockStarted, ModelEvent
-from entities.catalog import log
+from entities.catalog import log, pace
 from entities.catalog.sanitize import MAX_TEXT, shortened
 from entities.conf import conf
 from entities.context import Session
@@ -49,6 +49,8 @@ class _Open:
     waiting: str = ""
     length: int = 0
     deltas: int = 0
+    began: float = field(default_factory=time.monotonic)
+    points: list[pace.Point] = field(default_factory=list)
 
 
 class StepRecorder:
@@ -161,7 +163,7 @@ class StepRecorder:
         if known is None:
             self._open(BlockStarted(index, *_described(block)))
             known = self._blocks[index]
-        value = {**known.value, "ended_at": now}
+        value = {**known.value, "ended_at": now, "pace": pace.encode(known.points)}
         if isinstance(block, Text):
             value |= {"status": "completed", "content": shortened(block.text, MAX_TEXT)}
         elif isinstance(block, Thinking):
@@ -200,6 +202,7 @@ def _delta(block: _Open, run: str) -> NewEvent:
     event = log.new(type, f"{block.key}-d{block.deltas}", value)
     block.length += len(piece)
     block.deltas += 1
+    block.points.append((round((time.monotonic() - block.began) * 1000), block.length))
     return event
 
 

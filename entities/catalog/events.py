@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from entities.catalog.sanitize import MAX_COMPLAINT, shortened, storable
+from shared_state.core.types import KEPT, Pieces, Retention, Versions
 
 EntityStatus = Literal["spawning", "idle", "running", "paused", "stopping", "stopped", "killed", "error"]
 RunStatus = Literal["started", "completed", "failed"]
@@ -61,11 +62,15 @@ class Step(Value):
 
 
 class Text(Value):
-    """What the agent says. `content` is there when it is completed; until then, in its deltas."""
+    """What the agent says. `content` is there when it is completed; until then, in its deltas.
+
+    `pace` is how fast it was written (`catalog.pace`), so that it can be typed again when they are gone.
+    """
 
     run_id: str
     status: Literal["streaming", "completed"]
     content: str | None = None
+    pace: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
 
@@ -92,6 +97,7 @@ class ToolCall(Value):
     details: Any = None
     terminate: bool = False
     error: str | None = None
+    pace: str | None = None
     duration_ms: int | None = None
     started_at: str | None = None
     ended_at: str | None = None
@@ -118,6 +124,7 @@ class Reasoning(Value):
     signature: str | None = None
     encrypted: str | None = None
     summary_title: str | None = None
+    pace: str | None = None
     started_at: str | None = None
     ended_at: str | None = None
 
@@ -260,6 +267,29 @@ EVENTS: dict[str, type[Value]] = {
 
 LOG_ONLY = frozenset({"text_delta", "reasoning_delta", "tool_call_delta"})
 """Types that are read in the log and not folded into rows."""
+
+_COMPLETED, _ENDED = frozenset({"completed"}), frozenset({"completed", "failed"})
+
+RETENTION: dict[str, Retention] = {
+    "run": Versions(_ENDED),
+    "step": Versions(_ENDED),
+    "text": Versions(_COMPLETED),
+    "text_delta": Pieces("text", "text_id", _COMPLETED),
+    "tool_call": Versions(_ENDED),
+    "tool_call_delta": Pieces("tool_call", "tool_call_id", _ENDED),
+    "reasoning": Versions(_COMPLETED),
+    "reasoning_delta": Pieces("reasoning", "reasoning_id", _COMPLETED),
+    "error": KEPT,
+    "inbox": Versions(frozenset({"processed", "cancelled"})),
+    "wake": KEPT,
+    "entity_created": KEPT,
+    "entity_stopped": KEPT,
+    "signal": KEPT,
+    "child_status": Versions(None),
+    "tags": KEPT,
+    "manifest": KEPT,
+}
+"""What becomes of the events of each type in the long run. Those of an entity's own state are kept."""
 
 COLLECTIONS: dict[str, str] = {
     "runs": "run",

@@ -29,9 +29,11 @@ def raws(read: Read, stream: int, rows: Iterable[Row]) -> Raws:
 
 
 def said(read: Read, stream: int, row: Row, until: int) -> str:
-    """What had been said of a row at an offset, also if it is finished by now."""
+    """What had been said of a row at an offset; all of it, if it is finished by now and pieces are gone."""
     deltas = _deltas(read, stream, row.created, (f"{row.type}_delta",), until)
-    return timeline.joined(deltas).get((row.type, row.key), "")
+    text = timeline.joined(deltas).get((row.type, row.key), "")
+    content = row.value.get("content")
+    return text if content is None or str(content).startswith(text) else str(content)
 
 
 def _deltas(

@@ -210,12 +210,18 @@ def partial_rows(rows: Iterable[Row]) -> list[Row]:
 
 
 def joined(deltas: Iterable[Event]) -> dict[tuple[str, str], str]:
-    """What deltas add up to, by the type and key of their row."""
+    """What deltas add up to, by the type and key of their row; one that is missing leaves a mark as long."""
     texts: dict[tuple[str, str], list[str]] = {}
+    lengths: dict[tuple[str, str], int] = {}
     for event in deltas:
         name = DELTAS[event.type][1]
-        owner = (event.type.removesuffix("_delta"), event.value[name])
-        texts.setdefault(owner, []).append(event.value["delta"])
+        owner, piece = (event.type.removesuffix("_delta"), event.value[name]), event.value["delta"]
+        pieces, length = texts.setdefault(owner, []), lengths.get(owner, 0)
+        if (start := event.value.get("start", 0)) > length:
+            pieces.append("…".ljust(start - length))
+            length = start
+        pieces.append(piece)
+        lengths[owner] = length + len(piece)
     return {owner: "".join(pieces) for owner, pieces in texts.items()}
 
 

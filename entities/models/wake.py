@@ -52,6 +52,7 @@ class Wake(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=("due_at", "id"), name="wake_due", condition=Q(state="pending")),
+            models.Index(fields=("settled_at", "id"), name="wake_settled", condition=Q(state="done")),
             models.Index(fields=("entity", "state"), name="wake_entity_state"),
             models.Index(fields=("subscription",), name="wake_mergeable", condition=Q(state="pending")),
         )

@@ -6,8 +6,9 @@ a process kills itself there (SIGKILL: no handler, no clean-up), nothing may be 
 to the end, and the two outcomes are compared. `manage.py crashtest` is the command.
 
 Each run is a process forked from one that has neither a thread nor a database connection, so that a boundary
-costs a run and not a start of Python. Always on SQLite, and on the offline model without a pace: what is
-tested is the order of our own commits, not the durability of a database.
+costs a run and not a start of Python. On SQLite or PostgreSQL, as the settings say, in databases of its own
+(`places`); and on the offline model without a pace: what is tested is the order of our own commits, not the
+durability of a database. After every death, and at the end, the doctor must find nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
 
-from entities.conf import DEFAULT, OFFLINE
+from entities.testing import places
 from entities.testing.outcome import differences, outcome
 from entities.testing.scenarios import SCENARIOS, Scenario
-from shared_state.api import database
+from entities.upkeep import doctor
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,12 @@ def crashtest(
     """Run the whole test; `every` takes one boundary in so many. No connection or thread may be there yet."""
     with tempfile.TemporaryDirectory(prefix="agents-crashtest-") as name:
         folder, chosen_scenario = Path(name), SCENARIOS[scenario]
-        _forked(folder / "template", lambda: _prepare(chosen_scenario, rounds))
-        expected = _forked(_copy(folder, "undisturbed"), lambda: _run(chosen_scenario, rounds))
+        template, undisturbed = folder / "template", folder / "undisturbed"
+        places.make(template)
+        _forked(template, lambda: _prepare(chosen_scenario, rounds))
+        places.copy(template, undisturbed)
+        expected = _forked(undisturbed, lambda: _run(chosen_scenario, rounds))
+        places.remove(undisturbed)
         report = Report(expected["boundaries"])
         chosen = range(1, report.boundaries + 1, every)
         lanes = [
@@ -82,11 +84,12 @@ def crashtest(
             for number in range(jobs)
         ]
         for lane in lanes:
-            lane.start(folder / "template", expected["outcome"])
+            lane.start(template, expected["outcome"])
         for lane in lanes:
             for verdict in lane.verdicts():
                 report.verdicts.append(verdict)
                 say(verdict)
+        places.remove(template)
     report.verdicts.sort(key=lambda verdict: verdict.boundary)
     return report
 
@@ -120,13 +123,13 @@ class _Lane:
 
     def _try(self, boundary: int, template: Path, expected: Any) -> Verdict:
         home = self.folder / f"boundary-{boundary}"
-        shutil.copytree(template, home)
+        places.copy(template, home)
         found = _forked(home, lambda: _run(self.scenario, self.rounds, boundary))
         torn, reached = [], found is None
         if reached:
-            torn = _forked(home, self.scenario.torn)
+            torn = _forked(home, lambda: _torn(self.scenario))
             found = _forked(home, lambda: _run(self.scenario, self.rounds))
-        shutil.rmtree(home)
+        places.remove(home)
         if found is None:
             return Verdict(boundary, True, ("the second process died too",))
         faults = (*torn, *found["torn"], *differences(expected, found["outcome"]))
@@ -142,11 +145,6 @@ class _Lane:
             raise RuntimeError(f"A lane of the crash test ended with {os.waitstatus_to_exitcode(status)}.")
 
 
-def _copy(folder: Path, name: str) -> Path:
-    shutil.copytree(folder / "template", folder / name)
-    return folder / name
-
-
 # -- in a process of its own
 
 
@@ -156,7 +154,7 @@ def _forked(home: Path, work: Callable[[], Any]) -> Any:
     pid = os.fork()
     if not pid:
         with _whole_life(), os.fdopen(writer, "w") as answer:
-            _settle_in(home)
+            places.settle_in(home)
             json.dump(work(), answer)
     os.close(writer)
     with os.fdopen(reader) as answer:
@@ -182,32 +180,8 @@ def _whole_life() -> Iterator[None]:
     os._exit(0)
 
 
-def _settle_in(home: Path) -> None:
-    """Make the settings those of a small installation in `home`."""
-    home.mkdir(exist_ok=True)
-    for known in connections.all(initialized_only=True):
-        del connections[known.alias]
-    for alias in {"default", database.alias()}:
-        connections.settings[alias] |= {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(home / f"{alias}.sqlite3"),
-            "OPTIONS": {
-                "timeout": 20,
-                "transaction_mode": "IMMEDIATE",
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
-            },
-        }
-    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
-    settings.ENTITIES = {
-        **settings.ENTITIES,
-        "PROVIDERS": {DEFAULT: {"BACKEND": OFFLINE, "OPTIONS": {"words_per_second": 0}}},
-        "DELTAS_PER_SECOND": 1000,
-        "WORKER_LOCK_DIR": str(home / "workers"),
-    }
-
-
 def _prepare(scenario: Scenario, rounds: int) -> None:
-    for alias in sorted({"default", database.alias()}):
+    for alias in places.aliases():
         call_command("migrate", database=alias, verbosity=0, interactive=False)
     scenario.prepare(rounds)
 
@@ -223,4 +197,8 @@ def _run(scenario: Scenario, rounds: int, die_at: int = 0) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     scenario.work(rounds, count)
-    return {"boundaries": passed, "outcome": outcome(), "torn": scenario.torn()}
+    return {"boundaries": passed, "outcome": outcome(), "torn": _torn(scenario)}
+
+
+def _torn(scenario: Scenario) -> list[str]:
+    return [*scenario.torn(), *map(str, doctor.examine())]

@@ -10,7 +10,7 @@ from entities.catalog.events import LOG_ONLY
 from entities.models import Entity, Timer, Wake
 from shared_state.models import EventRecord, RowRecord, Stream
 
-_TIMES = frozenset({"timestamp", "duration_ms", "lease_until", "offset"})
+_TIMES = frozenset({"timestamp", "duration_ms", "pace", "lease_until", "offset"})
 _PASSING = frozenset({"started", "streaming", "args_complete", "executing"})
 """States on the way: a step that was cut off passes through them again."""
 
@@ -38,7 +38,7 @@ def outcome() -> dict[str, Any]:
             for entity in Entity.objects.order_by("url")
         ],
         "timers": Timer.objects.count(),
-        "gaps": [stream.path for stream in Stream.objects.all() if stream.head != stream.events.count()],
+        "events": [[stream.path, stream.events.count() - stream.head] for stream in Stream.objects.all()],
         "partial": [row.key for row in RowRecord.objects.filter(value__status__in=_PASSING)],
     }
 
@@ -70,7 +70,7 @@ def _effects(paths: dict[int, str]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_passing(event: EventRecord) -> bool:
-    return event.value.get("status") in _PASSING
+    return (event.value or {}).get("status") in _PASSING
 
 
 def _plain(value: Any) -> Any:

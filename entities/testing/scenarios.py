@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
 
 from entities import api
-from entities.models import Entity, Wake
+from entities.conf import conf
+from entities.models import Chore, Entity, Wake
+from entities.upkeep.pruner import Pruner
 from entities.worker.worker import Worker
 from shared_state.api import Principal, database, in_thread
-from shared_state.models import Grant, RowRecord
+from shared_state.models import EventRecord, Grant, RowRecord
 from shared_state.write import batch
 
 OWNER = Principal("user", "crashtest")
@@ -94,7 +100,49 @@ def _torn_joined() -> list[str]:
     return [f"{key} is there without its other half" for key in sorted(messages ^ rows)]
 
 
+# -- pruning: what a debate left behind is pruned, and the pruner killed before and after each of its commits
+
+
+def _prepare_pruning(rounds: int) -> None:
+    _prepare_debate(rounds)
+    asyncio.run(_until_over())
+    ago = timedelta(seconds=max(conf.keep_versions_seconds, conf.keep_wakes_seconds / 2))
+    EventRecord.objects.update(timestamp=F("timestamp") - ago)
+    wakes = Wake.objects.filter(settled_at__isnull=False)
+    wakes.update(settled_at=F("settled_at") - ago)
+    first = wakes.order_by("settled_at").first()
+    if first is not None:  # one that is to be deleted
+        wakes.filter(pk=first.pk).update(settled_at=F("settled_at") - ago)
+
+
+def _pruning(rounds: int, boundary: batch.CommitHook) -> None:
+    Chore.objects.update(holder="", held_until=None)  # as if the minute had passed that the dead one has it
+    connection = database.connection()
+    commit = connection.commit
+
+    def commit_between_boundaries() -> None:
+        boundary("before the commit")
+        commit()
+        boundary("after the commit")
+
+    def execute_between_boundaries(execute: Callable[..., Any], sql: str, *said: Any) -> Any:
+        if connection.in_atomic_block or sql.startswith(("SELECT", "BEGIN")):
+            return execute(sql, *said)
+        boundary("before a statement that commits itself")
+        answer = execute(sql, *said)
+        boundary("after a statement that commits itself")
+        return answer
+
+    connection.commit = commit_between_boundaries  # type: ignore[method-assign]
+    with connection.execute_wrapper(execute_between_boundaries):
+        pruner = Pruner("crashtest")
+        while pruner.step():
+            pass
+    connection.commit = commit  # type: ignore[method-assign]
+
+
 SCENARIOS = {
     "debate": Scenario(_prepare_debate, _debate),
     "joined": Scenario(_prepare_joined, _joined, _torn_joined),
+    "pruning": Scenario(_prepare_pruning, _pruning),
 }

@@ -25,6 +25,7 @@ from entities.agent.providers import close_providers
 from entities.conf import conf
 from entities.schedules import timers
 from entities.types.registry import registry
+from entities.upkeep.pruner import Pruner
 from entities.wakes import lease, sql
 from entities.worker import runtime
 from entities.worker.runtime import Execution
@@ -38,6 +39,8 @@ MOST_AT_ONCE = 64
 """How many wakes one look claims, so that the first of them need not wait for many others."""
 SHORTEST_POLL_SECONDS = 0.02
 """The shortest pause between two looks that nobody asked for, in seconds."""
+PRUNING_PAUSE_SECONDS = 0.02
+"""The pause between two transactions of the pruner, in seconds: it gives way to everybody."""
 
 
 class Worker:
@@ -54,6 +57,7 @@ class Worker:
         self._watching: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
         self._stopping = False
+        self._pruner = Pruner(self.name)
 
     async def start(self) -> None:
         """Take the file lock, store the types, take back what the dead left, and begin."""
@@ -64,7 +68,8 @@ class Worker:
         bus.listen(self._hear, self._room)
         self._look.set()
         self._claiming = self._spawn(self._claim_loop())
-        self._watching = [self._spawn(self._watch_loop()), self._spawn(self._renew_loop())]
+        loops = (self._watch_loop(), self._renew_loop(), self._prune_loop())
+        self._watching = [self._spawn(loop) for loop in loops]
 
     async def stop(self, grace: float = 10.0) -> None:
         """Claim nothing more; let handlers finish for `grace` seconds, then hand their wakes back."""
@@ -206,6 +211,18 @@ class Worker:
         found = self._running.get(entity)
         if found is not None and found[0].claimed.fence.epoch == epoch and found[0].interrupt():
             found[1].cancel()
+
+    async def _prune_loop(self) -> None:
+        """Now and then: what has served its time is removed, by one worker of all."""
+        while True:
+            await asyncio.sleep(conf.prune_seconds)
+            await self._guarded(self._prune)
+
+    async def _prune(self) -> None:
+        more = True
+        while more:
+            more = await in_thread(self._pruner.step)
+            await asyncio.sleep(PRUNING_PAUSE_SECONDS)
 
     async def _guarded(self, step: Any) -> None:
         """A loop of the worker outlives a database that is away for a while."""

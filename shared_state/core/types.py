@@ -175,3 +175,35 @@ class Hint:
 
     stream: int
     head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Retention: events of this type are kept as long as the part of the log that they stand in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Retention: of the events of a row only the newest is kept, once its `status` is one of `over`.
+
+    `None`: whatever its status is.
+    """
+
+    over: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Retention: pieces of a row of the type `of`, whose key is in their `field`.
+
+    They go once that row's `status` is one of `over`: it holds the whole by then.
+    """
+
+    of: str
+    field: str
+    over: frozenset[str]
+
+
+KEPT = Kept()
+Retention = Kept | Versions | Pieces
+"""What becomes of the events of a type in the long run."""

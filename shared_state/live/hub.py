@@ -7,7 +7,8 @@ its cursor exactly**; a feed whose cursor is elsewhere reads for itself until it
 registered first and caught up then, and no order of commits, hints and reads can make a gap or a double.
 
 A socket that reads too slowly is never waited for and never buffered without bound: what waits for it is
-thrown away, and it is told to follow again from its cursor.
+thrown away, and it is told to follow again from its cursor. One whose cursor lies before a hole in the log
+(offsets are given out without gaps, so a gap was pruned) is told to load its page anew.
 
 Everything but `_heard` runs on the hub's event loop. Reads and renders run in a few threads, which are not
 those that answer sockets: what is slow to render keeps nobody from opening a page.
@@ -278,8 +279,12 @@ class Hub:
     ) -> Batch:
         """In a thread: one read (unless the writer handed the events over), one render per codec."""
         events = fresh or api.read(stream.id, after, conf.catch_up_limit)
-        if not events:
+        if not events and after >= stream.head:
             return Batch(after, after, {codec: [] for codec in codecs})
+        if not events or events[-1].offset - after != len(events):
+            # Something was pruned that the feed has not seen: what came of it is on the page, if loaded anew.
+            end = events[-1].offset if events else stream.head
+            return Batch(after, end, dict.fromkeys(codecs))
         frames = {codec: self._render(codec, stream, after, events) for codec in codecs}
         return Batch(after, events[-1].offset, frames)
 

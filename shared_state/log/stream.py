@@ -30,7 +30,7 @@ def info_of(stream: Stream) -> StreamInfo:
 def event_of(record: EventRecord) -> Event:
     """The value behind a model instance."""
     return Event(
-        record.stream_id, record.offset, record.type, record.key, record.operation, record.value,
+        record.stream_id, record.offset, record.type, record.key, record.operation, record.value or {},
         record.timestamp, Provenance(record.writer, record.wake, record.run, record.tool_call), record.old,
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def heads(streams: Collection[int]) -> dict[int, int]:
 def read(stream: int, after: int = 0, limit: int = 500, types: Sequence[str] | None = None) -> list[Event]:
     """Events after an offset, oldest first, `limit` at the most."""
     found = EventRecord.objects.filter(stream=stream, offset__gt=after).order_by("offset")
-    return [event_of(record) for record in _first(found, limit, types)]
+    return _events(stream, _first(found, limit, types))
 
 
 def first_offsets(stream: int, after: int, limit: int, types: Sequence[str]) -> list[int]:
@@ -81,7 +81,18 @@ def read_newest(
     found = EventRecord.objects.filter(stream=stream).order_by("-offset")
     if before is not None:
         found = found.filter(offset__lt=before)
-    return [event_of(record) for record in _first(found, limit, types)]
+    return _events(stream, _first(found, limit, types))
+
+
+def _events(stream: int, records: Sequence[EventRecord]) -> list[Event]:
+    """Records as values. What was left to its row when the log was pruned is read there, all in one query."""
+    if left := [record for record in records if record.value is None]:
+        types, keys = {record.type for record in left}, {record.key for record in left}
+        holding = RowRecord.objects.filter(stream=stream, type__in=types, key__in=keys)
+        values = dict(holding.values_list("version", "value"))
+        for record in left:
+            record.value = values.get(record.offset)
+    return [event_of(record) for record in records]
 
 
 def rows(stream: int, type: str) -> list[Row]:
@@ -131,6 +142,6 @@ def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None) -> list[
     hits = list(near[:limit])
     if len(hits) == limit or edge is None:
         return hits
-    each = [found.filter(type=type).values_list(place, "pk")[:limit] for type in set(types)]
-    chosen = islice(merge(*each, reverse=backwards), limit)
-    return list(found.model._default_manager.filter(pk__in=[pk for _, pk in chosen]).order_by(order))
+    each = [found.filter(type=type).values_list(place, flat=True)[:limit] for type in set(types)]
+    chosen = list(islice(merge(*each, reverse=backwards), limit))
+    return list(found.filter(**{f"{place}__in": chosen, "type__in": types}))

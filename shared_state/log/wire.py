@@ -22,12 +22,18 @@ PAGE_EVENTS = 1_000
 PAGE_BYTES = 512 * 1024
 """A page ends with the event whose value reaches this, so that what is held at once is bounded."""
 
+LAST_OFFSET = 2**63 - 1
+"""No log is as long."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PROVENANCE = ("writer", "wake", "run", "tool_call")
 
 Stored = tuple[int, int | str, str, str, str, str | None]
-"""Offset, time (microseconds since 1970, or SQLite's text), and as JSON source, key, value and old value."""
+"""Offset, time (microseconds since 1970, or SQLite's text), and as JSON source, key, value and old value.
+
+An event that left its value to a row that is gone has none; `page` passes it over.
+"""
 
 
 class Page(NamedTuple):
@@ -119,36 +125,42 @@ def _microseconds(time: int | str) -> int:
 
 
 def page(
-    stream: int, after: int, limit: int, types: Sequence[str] | None, form: Form, most_bytes: int = PAGE_BYTES
-) -> Page:
+    stream: int, after: int, limit: int, types: Sequence[str] | None, form: Form,
+    most_bytes: int = PAGE_BYTES, until: int = LAST_OFFSET,
+) -> Page:  # fmt: skip
     """The events after an offset, oldest first: `limit` at the most, and no more than a page holds.
+
+    None of `until` or later.
 
     Runs in a thread that uses the database, and holds its connection no longer than this call. One query; of
     several types, up to three more and one for each type.
     """
     wanted, bound = min(limit, PAGE_EVENTS), min(most_bytes, PAGE_BYTES)
     events: list[str] = []
-    size, last = 0, after
-    with closing(_stored(stream, after, wanted, types)) as found:
+    size, last, read = 0, after, 0
+    with closing(_stored(stream, (after, until), wanted, types)) as found:
         for event in found:
-            events.append(form(event))
             last = event[0]
+            read += 1
+            if not event[4]:
+                continue
+            events.append(form(event))
             size += len(event[4]) + len(event[5] or "")
             if size >= bound:
                 return Page(events, last, size, complete=False)
-    return Page(events, last, size, complete=len(events) < wanted)
+    return Page(events, last, size, complete=read < wanted)
 
 
 def _stored(
-    stream: int, after: int, limit: int, types: Sequence[str] | None
+    stream: int, between: tuple[int, int], limit: int, types: Sequence[str] | None
 ) -> Generator[Stored, None, None]:
     if types is None:
-        return _rows("", [stream, after, limit])
+        return _rows("", [stream, *between, limit])
     if len(types) == 1:
-        return _rows("AND type = %s ", [stream, after, types[0], limit])
-    offsets = first_offsets(stream, after, limit, types)
+        return _rows("AND type = %s ", [stream, *between, types[0], limit])
+    offsets = first_offsets(stream, between[0], limit, types)
     places = ", ".join(["%s"] * len(offsets)) or "NULL"
-    return _rows(f'AND "offset" IN ({places}) ', [stream, after, *offsets, limit])
+    return _rows(f'AND "offset" IN ({places}) ', [stream, *between, *offsets, limit])
 
 
 def _rows(condition: str, params: list[Any]) -> Generator[Stored, None, None]:
@@ -172,11 +184,18 @@ def _at_once() -> int:
     return 100 if capabilities.has_stream_chunked() else 1
 
 
+_OF_ROW = (
+    "(SELECT r.value FROM shared_state_rowrecord AS r WHERE r.stream_id = e.stream_id "
+    'AND r.type = e.type AND r.key = e.key AND r.version = e."offset")'
+)
+"""What an event holds that has left its value to its row; looked for only if it has none."""
+
+
 def _select(time: str, source: str, key: str, text: str) -> str:
     return (
         f'SELECT "offset", {time}, {source}(type, operation, writer, wake, run, tool_call){text}, '  # noqa: S608
-        f"{key}{text}, value{text}, old{text} FROM shared_state_eventrecord "
-        'WHERE stream_id = %s AND "offset" > %s {condition}ORDER BY "offset" LIMIT %s'
+        f"{key}{text}, COALESCE(value, {_OF_ROW}){text}, old{text} FROM shared_state_eventrecord AS e "
+        'WHERE stream_id = %s AND "offset" > %s AND "offset" < %s {condition}ORDER BY "offset" LIMIT %s'
     )
 
 

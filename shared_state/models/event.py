@@ -1,4 +1,4 @@
-"""An event: one fact at an offset of a stream. Never changed, never deleted one by one."""
+"""An event: one fact at an offset of a stream. Never changed; deleted only as its type's retention says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ class EventRecord(models.Model):
     type = models.CharField(max_length=100)
     key = models.CharField(max_length=255)
     operation = models.CharField(max_length=8)
-    value = models.JSONField()
+    value = models.JSONField(
+        null=True, help_text="None: what its row holds, which will not change any more (see log/retention)."
+    )
     old = models.JSONField(null=True, blank=True)
     timestamp = models.DateTimeField()
     writer = models.CharField(max_length=255)

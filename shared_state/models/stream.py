@@ -25,7 +25,11 @@ class StreamQuerySet(models.QuerySet["Stream"]):
 
 
 class Stream(models.Model):
-    """One log. `head` is the offset of its last event; offsets are 1, 2, 3, … without gaps."""
+    """One log. `head` is the offset of its last event; offsets are given out as 1, 2, 3, … without gaps.
+
+    The event at the head is always there. Of those up to `swept`, some may have been pruned; those before
+    `begins` were archived.
+    """
 
     class Kind(models.TextChoices):
         """What a stream is for."""
@@ -42,6 +46,12 @@ class Stream(models.Model):
         help_text="The topmost stream of its family; grants there hold for all of it.",
     )  # fmt: skip
     head = models.BigIntegerField(default=0)
+    begins = models.BigIntegerField(
+        default=1, db_default=1, help_text="What came before this offset was archived."
+    )
+    swept = models.BigIntegerField(
+        default=0, db_default=0, help_text="How far it was pruned; after that, nothing is missing."
+    )
     epoch = models.BigIntegerField(default=0, help_text="Writes of a lease holder must carry this number.")
     observed = models.BooleanField(default=False, help_text="Somebody subscribed to changes here.")
     closed = models.BooleanField(default=False)

@@ -56,3 +56,4 @@ def many(one_machine: Many) -> Iterator[Many]:
     """That machine without a worker; the test starts its own."""
     yield one_machine
     one_machine.end_workers()
+    one_machine.consult_the_doctor()

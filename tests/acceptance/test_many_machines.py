@@ -52,3 +52,4 @@ def test_a_debate_is_seen_live_and_survives_the_death_of_a_worker(cluster: Many)
         heard = receive_json(socket)
         assert heard["op"] == "patch"
     ada.require_sound(url)
+    cluster.consult_the_doctor()

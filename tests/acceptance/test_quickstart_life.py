@@ -41,3 +41,4 @@ def test_a_debate_goes_on_after_a_kill(installation: Installation) -> None:
     ada = Person(installation.url)
     ada.settle(url)
     ada.require_sound(url)
+    installation.consult_the_doctor()

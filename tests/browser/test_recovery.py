@@ -73,3 +73,4 @@ def test_an_answer_that_was_cut_off_by_a_kill_is_said_once(
     live = normal(wide, ".timeline")
     wide.reload()
     assert normal(wide, ".timeline") == live
+    installation.consult_the_doctor()

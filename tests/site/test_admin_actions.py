@@ -44,7 +44,7 @@ def run_it() -> Entity:
 
 def events(agent: Entity, type: str) -> list[dict[str, Any]]:
     found = EventRecord.objects.filter(stream=agent.stream_id, type=type).order_by("offset")
-    return [event.value for event in found]
+    return [event.value or {} for event in found]
 
 
 def test_wake_now_asks_for_a_wake_of_each(world: World, boss: Client) -> None:

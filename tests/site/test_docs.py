@@ -7,10 +7,11 @@ import ast
 import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import BaseCommand, get_commands, load_command_class
+from django.core.management import BaseCommand, call_command, get_commands, load_command_class
 
 from agents_site.api.routes import ROUTES
 from entities.api import Tool, registry
@@ -19,7 +20,9 @@ from entities.conf import conf
 from entities.context import AgentConfig
 from entities.testing.runtime import (
     configured,
+    events,
     handle_all,
+    look,
     offline,
     own_types,
     spawn,
@@ -218,6 +221,21 @@ def test_a_commands_options_are_documented(command: str) -> None:
     )
 
     assert set(re.findall(r"--[a-z-]+", line)) == options_of(command)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_documented_archive_is_read_as_documented(tmp_path: Path) -> None:
+    settings = run("docs/how-to/keep-it-for-years.md")["ENTITIES"]
+    read = run("docs/how-to/keep-it-for-years.md", 1)["events"]
+    url = await spawn("assistant", "diary", message="Hello.")
+    await handle_all()
+    before = [event.wire() for event in await events(url)]
+
+    options = {"to": tmp_path / "diary.jsonl", "keep": 5}
+    await look(call_command, "agents", "archive", url, **options)
+
+    assert read(tmp_path / "diary.jsonl") == before[:-5]
+    assert {name: getattr(conf, name.lower()) for name in settings} == settings
 
 
 def test_every_command_is_there() -> None:

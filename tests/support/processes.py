@@ -199,6 +199,10 @@ class Installation:
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def consult_the_doctor(self) -> None:
+        """Whatever happened to its processes: nothing may be wrong with what they left in the database."""
+        assert self.manage("agents", "doctor") == "All is well.\n"
+
     def prepare(self, **passwords: str) -> None:
         """Migrate, as a deployment does; make users with these passwords. `staff` is a superuser."""
         self.manage("migrate", "--verbosity", "0")
