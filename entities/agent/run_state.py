@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from entities.agent import prompt
+from entities.agent.history import histories
 from entities.agent.messages import Message
 from entities.catalog import log, partial_text
 from entities.catalog.sanitize import MAX_COMPLAINT, shortened
 from entities.context import Session
 from entities.exceptions import RunFailed
 from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of
-from shared_state.api import window as newest_rows
 from shared_state.models import RowRecord
 
 HISTORY = 600
@@ -87,7 +87,7 @@ def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunState
     own = _rows_of(stream, run) if run is not None else []
     if before is None:
         prefix = f"{key}-"
-        found = newest_rows(stream, limit=HISTORY, types=prompt.TYPES)
+        found = histories.newest(stream, prompt.TYPES, HISTORY)
         before = [
             row for row in found if not row.key.startswith(prefix) and (row.type, row.key) != ("run", key)
         ]
