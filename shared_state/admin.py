@@ -210,8 +210,8 @@ class StreamAdmin(ReadOnlyAdmin):
     search_fields = ("path", "owner")
     search_help_text = "A part of the address, or an owner: user:ada"
     fields: ClassVar[Any] = (
-        "path", "kind", "owner", "family", "head", "epoch", "observed", "closed", moment("created_at"),
-        "contents", "row_counts", "elsewhere", json_column("schema"),
+        "path", "kind", "owner", "family", "head", "begins", "swept", "epoch", "observed", "closed",
+        moment("created_at"), "contents", "row_counts", "elsewhere", json_column("schema"),
     )  # fmt: skip
     readonly_fields: ClassVar[Any] = fields
 

@@ -12,7 +12,20 @@ from django.utils import timezone
 from entities.catalog import pace
 from entities.catalog.events import EVENTS, LOG_ONLY, RETENTION
 from entities.models import Chore, Entity, Wake
-from entities.testing.runtime import claim, configured, events, look, rows, spawn, tell, texts, values, wakes
+from entities.testing.runtime import (
+    claim,
+    configured,
+    events,
+    look,
+    rows,
+    spawn,
+    tell,
+    texts,
+    until,
+    values,
+    wakes,
+    working,
+)
 from entities.types.registry import Registry
 from entities.upkeep import pruner
 from entities.upkeep.pruner import Pruner
@@ -186,3 +199,16 @@ async def test_pieces_of_what_was_taken_back_go_too() -> None:
     await pruned()
 
     assert {type for _, type, _ in await look(stored, url)} & {"text", "text_delta"} == set()
+
+
+async def test_a_worker_does_it_by_itself() -> None:
+    def without_pieces() -> bool:
+        return not EventRecord.objects.filter(type="text_delta").exists()
+
+    with configured(PRUNE_SECONDS=0.01, KEEP_VERSIONS_SECONDS=0.1):
+        async with working():
+            url = await spawn("speaker", message="Speak.")
+            await until(lambda: RowRecord.objects.filter(type="text").exists(), "the first words")
+            await until(without_pieces, "the pieces to be gone")
+
+    assert await texts(url) == [ANSWER]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from entities.testing.runtime import look, own_types, spawn
 from entities.types.registry import Registry
+from entities.upkeep import doctor, logs
 from entities.upkeep.pruner import Pruner
 from shared_state.log import retention
 from shared_state.models import EventRecord, RowRecord, Stream
@@ -134,3 +137,39 @@ async def test_the_rows_are_not_touched() -> None:
 
     assert await look(list, found.values()) == rows
     assert await look(prune) == 0
+
+
+@sqlite
+async def test_the_doctor_asks_as_much_of_each_stream_however_many_there_are() -> None:
+    counts = []
+    for _ in range(3):
+        await answered()
+        counts.append(await look(statements_of_the_doctor))
+
+    assert counts[2] - counts[1] == counts[1] - counts[0] <= 16
+
+
+def statements_of_the_doctor() -> int:
+    with statements() as said:
+        assert list(doctor.examine()) == []
+    return len([one for one in said if not one.startswith("PRAGMA")])
+
+
+async def test_the_doctor_holds_a_hundred_events_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    before = logs._fold
+
+    def fold(event: EventRecord, *rest: Any) -> Any:
+        if event.offset % 50 == 0:
+            held.append(len([one for one in gc.get_objects() if isinstance(one, EventRecord)]))
+        return before(event, *rest)
+
+    url = await answered()
+    for _ in range(3):
+        await answered(url=url)
+    monkeypatch.setattr(logs, "_fold", fold)
+    gc.collect()
+
+    assert await look(lambda: list(doctor.examine())) == []
+    assert len(held) > 10
+    assert max(held) <= 2 * logs.AT_ONCE
