@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared_state.core import clock, database
-from shared_state.core.access import may, principal_of, require, verbs, visible
+from shared_state.core.access import granted, may, principal_of, require, sees_all, verbs, visible
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
@@ -118,6 +118,7 @@ __all__ = [
     "get_stream",
     "get_stream_by_id",
     "get_streams",
+    "granted",
     "heads",
     "holds_nul",
     "in_thread",
@@ -133,6 +134,7 @@ __all__ = [
     "row",
     "row_of",
     "rows",
+    "sees_all",
     "submit",
     "together",
     "unit",

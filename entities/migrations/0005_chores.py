@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('entities', '0003_boards'),
+        ('entities', '0004_family_tops'),
     ]
 
     operations = [

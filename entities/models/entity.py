@@ -52,6 +52,8 @@ class Entity(models.Model):
         verbose_name_plural = "entities"
         indexes = (
             models.Index(fields=("owner", "-last_activity_at"), name="entity_owner_activity"),
+            models.Index(fields=("owner", "-id"), name="entity_owner_tops", condition=Q(parent__isnull=True)),
+            models.Index(fields=("-id",), name="entity_tops", condition=Q(parent__isnull=True)),
             models.Index(
                 fields=("lease_expires_at",), name="entity_lease", condition=Q(lease_expires_at__isnull=False)
             ),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.safestring import SafeString
 
 from entities import presence
@@ -21,9 +22,11 @@ from shared_state.api import (
     Principal,
     Row,
     format_offset,
+    granted,
     read,
     row,
     row_of,
+    sees_all,
     visible,
     window,
 )
@@ -43,6 +46,15 @@ FOUND = 50
 """How many results a search shows."""
 
 Listed = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """An agent that a list has come to: what the list is sorted by, then who it is."""
+
+    place: Any
+    id: int
+    stream: int
+    presence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +81,60 @@ class Listing:
         return any(agent["presence"] not in followed for agent in self.agents)
 
 
-def visible_agents(principal: Principal) -> QuerySet[Entity]:
-    """The agents that a principal may see."""
-    return Entity.objects.filter(stream__in=visible(principal, Stream.objects.order_by()))
+def reach(principal: Principal, tops: bool = False) -> list[QuerySet[Entity]]:
+    """What a principal may see, or of it those without a parent, in parts that an index answers each.
+
+    One condition for one's own and for what grants lead to would be asked of everybody's agents. An agent may
+    be in two parts.
+    """
+    all_agents = Entity.objects.all()
+    own = all_agents if sees_all(principal) else all_agents.filter(owner=str(principal))
+    if tops:
+        own = own.filter(parent=None)
+        # Said so that no index answers it: those of all tops would be taken before the few that are granted.
+        all_agents = all_agents.alias(above=Coalesce("parent_id", 0)).filter(above=0)
+    if sees_all(principal):
+        return [own]
+    at = granted(principal)
+    return [own, all_agents.filter(stream__in=at), all_agents.filter(stream__root__in=at)]
+
+
+def first_seen(parts: Iterable[QuerySet[Entity]], by: str, limit: int) -> list[Found]:
+    """The first agents of what is seen, the greatest `by` first; one query for each part of `reach`."""
+    found: set[Found] = set()
+    for part in parts:
+        first = part.order_by(f"-{by}")[:limit]
+        found.update(Found(*each) for each in first.values_list(by, "id", "stream_id", "presence_id"))
+    return sorted(found, reverse=True)[:limit]
 
 
 def families(principal: Principal, before: int | None = None) -> Listing:
-    """The newest agents without a parent, each with everybody below it. Three queries."""
-    roots = visible_agents(principal).filter(parent=None).order_by("-id")
-    if before is not None:
-        roots = roots.filter(id__lt=before)
-    feeds = presence_feeds(principal, roots.values("presence_id")[:ROOTS])
-    found = list(roots.values_list("id", "stream_id")[: ROOTS + 1])
+    """The newest agents without a parent, each with everybody below it. Five queries, three for staff."""
+    earlier = Q() if before is None else Q(id__lt=before)
+    found = first_seen([part.filter(earlier) for part in reach(principal, tops=True)], "id", ROOTS + 1)
     shown = found[:ROOTS]
-    streams = [stream for _, stream in shown]
-    members = visible_agents(principal).filter(Q(stream__in=streams) | Q(stream__root__in=streams))
-    agents = listed(members.order_by("id")[: FAMILY + ROOTS])
-    return Listing(agents, feeds, shown[-1][0] if len(found) > ROOTS else None)
+    feeds = presence_feeds(principal, {each.presence for each in shown})
+    agents = listed(members(principal, [each.stream for each in shown]).order_by("id")[: FAMILY + ROOTS])
+    return Listing(agents, feeds, shown[-1].id if len(found) > ROOTS else None)
+
+
+def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
+    """The agents of whole families that a principal may see, by the streams at the top of these."""
+    streams = Stream.objects.filter(Q(pk__in=roots) | Q(root__in=roots)).order_by()
+    return Entity.objects.filter(stream__in=visible(principal, streams))
 
 
 def search(principal: Principal, words: str) -> Listing:
-    """Agents whose title or address contains every word, the most recently active first. Two queries."""
-    matches = visible_agents(principal)
+    """Agents whose title or address contains every word, the most recently active first.
+
+    Five queries, three for staff; they read what the principal may see, and nobody else's agents.
+    """
+    matching = Q()
     for word in words.split()[:8]:
-        matches = matches.filter(Q(title__icontains=word) | Q(url__icontains=word))
-    ids = list(matches.order_by("-last_activity_at").values_list("id", "presence_id")[:FOUND])
-    feeds = presence_feeds(principal, {presence_id for _, presence_id in ids})
-    agents = Entity.objects.filter(id__in=[ident for ident, _ in ids]).order_by("-last_activity_at")
+        matching &= Q(title__icontains=word) | Q(url__icontains=word)
+    found = first_seen([part.filter(matching) for part in reach(principal)], "last_activity_at", FOUND)
+    feeds = presence_feeds(principal, {each.presence for each in found})
+    agents = Entity.objects.filter(id__in=[each.id for each in found]).order_by("-last_activity_at")
     return Listing(listed(agents), feeds)
 
 
@@ -131,8 +170,7 @@ def family(principal: Principal, agent: Entity) -> Listing:
     """An agent's whole family, from its topmost ancestor down: what stands beside its page. Two queries."""
     feeds = presence_feeds(principal, {agent.presence_id})
     root = agent.stream.root_id or agent.stream_id
-    members = visible_agents(principal).filter(Q(stream=root) | Q(stream__root=root))
-    return Listing(listed(members.order_by("id")[:FAMILY]), feeds)
+    return Listing(listed(members(principal, [root]).order_by("id")[:FAMILY]), feeds)
 
 
 def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:
@@ -140,7 +178,8 @@ def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:
 
     `overdue`: somebody held the lease when it ended, so the work is not done and waits for a worker.
     """
-    found = visible_agents(principal).filter(url__in=urls[:FOUND]).select_related("parent")
+    streams = visible(principal, Stream.objects.filter(path__in=urls[:FOUND]).order_by())
+    found = Entity.objects.filter(stream__in=streams).select_related("parent")
     return [
         presence.listing(agent, agent.parent.url if agent.parent else None)
         | {"overdue": agent.lease_expires_at is not None and not presence.lease_held(agent)}

@@ -113,7 +113,7 @@ def test_the_number_of_queries_does_not_grow_with_the_agents(
         root = making.agent(ada, f"root-{number}")
         making.agent(ada, f"child-{number}", type="worker", parent=root)
 
-    with django_assert_max_num_queries(5):  # session, user, roots, presence, members
+    with django_assert_max_num_queries(7):  # session, user, roots (own, granted, below), presence, members
         assert len(titles(page.get("/agents/"))) == 24
 
 

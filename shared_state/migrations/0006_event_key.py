@@ -35,7 +35,7 @@ def backwards(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shared_state', '0006_retention'),
+        ('shared_state', '0005_retention'),
     ]
 
     operations = [
