@@ -61,6 +61,7 @@ def test_no_connection_is_left_behind() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("there is a pool to drain only on PostgreSQL")
     pool = connection.pool  # type: ignore[attr-defined]
+    before = pool.get_stats()["pool_size"]  # what others needed at once, it keeps for a while
 
     for _ in range(2 * pool.max_size):
         append(make_stream(), note())
@@ -68,7 +69,7 @@ def test_no_connection_is_left_behind() -> None:
 
     stats = pool.get_stats()
     assert stats["pool_size"] - stats["pool_available"] <= 1  # this test's own
-    assert stats["pool_size"] <= 3
+    assert stats["pool_size"] <= max(before, 3)
 
 
 def test_a_connection_that_the_server_ended_is_replaced() -> None:
