@@ -196,7 +196,7 @@ class Session:
             return await in_thread(look, scope.draft)
 
     async def read_row(self, find: Callable[[Any], int], type: str, key: str) -> Row | None:
-        """One row of the stream that `find` finds. In `atomic`, the commit checks that it is still the same."""
+        """One row of the stream that `find` finds. In `atomic`, the commit checks that it is still so."""
         scope = self.scope
 
         def look(reader: Any) -> Row | None:
