@@ -8,13 +8,16 @@ what it was worked out from. It is used in any thread that may use the database,
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from shared_state.core import clock
 from shared_state.core.types import Event, NewEvent, Provenance, Row
+from shared_state.exceptions import RowExists, RowNotFound
 from shared_state.log import stream as committed
+from shared_state.models import RowRecord
 from shared_state.write.sql import ClientKey, Dialect, RowKey, RowRange, as_row, dialect
 from shared_state.write.statements import Values
 from shared_state.write.tables import Tables
@@ -24,6 +27,10 @@ from shared_state.write.write_set import WriteSet
 T = TypeVar("T")
 VERSION = 5
 """The place of a row's version among its columns."""
+FEW_LOOKS = 16
+"""After how many looks at rows of a type all its keys are read at once."""
+MOST_KEYS = 10_000
+"""How many those may be."""
 
 
 class _Unlocked:
@@ -90,6 +97,37 @@ class _DraftWriteSet(WriteSet):
         super().__init__(_Unlocked(dialect()), clock.now(), waits=True)
         self.tables = _DraftTables()
         self.streams.whole = True
+        self.is_new = False
+        """Whether nothing of this was done before: it is committed at once, so one key tells of all."""
+
+        self._looks: Counter[tuple[int, str]] = Counter()
+        self._keys: dict[tuple[int, str], frozenset[str] | None] = {}
+        """All keys of a type that was looked at often; `None` if they are too many."""
+
+    def _current(self, place: RowKey) -> Values | None:
+        if place not in self._rows and place[0] > 0 and self._is_absent(place):
+            self._rows[place] = None
+        return super()._current(place)
+
+    def _is_absent(self, place: RowKey) -> bool:
+        """Whether it is known without asking that there is no such row: so a thousand inserts ask little."""
+        of = place[:2]
+        self._looks[of] += 1
+        if of not in self._keys:
+            if self._looks[of] <= FEW_LOOKS:
+                return False
+            found = RowRecord.objects.filter(stream=place[0], type=place[1]).values_list("key", flat=True)
+            keys = frozenset(found[: MOST_KEYS + 1])
+            self._keys[of] = keys if len(keys) <= MOST_KEYS else None
+        known = self._keys[of]
+        return known is not None and place[2] not in known
+
+    def repeated(self, stream: int, client_key: str) -> Event | None:
+        if self.is_new and (stream, client_key) not in self._repeats:
+            return None
+        found = super().repeated(stream, client_key)
+        self.is_new = self.is_new or found is None
+        return found
 
     def flush(self) -> None:
         """Nothing is written."""
@@ -143,6 +181,16 @@ class Draft:
         Each has the version of the row that it needs to find, if it depends on one. Raises what the unit
         raises; then nothing of it is left here.
         """
+        try:
+            return self._do(operation, provenance)
+        except (RowExists, RowNotFound):
+            if not self._write_set.is_new:
+                raise
+        # Who was cut off and decides otherwise now may come to one that was done after one that was not.
+        self._write_set.is_new = False
+        return self._do(operation, provenance)
+
+    def _do(self, operation: Callable[[Unit], T], provenance: Provenance) -> tuple[T, list[NewEvent]]:
         unit, mark = _DraftUnit(self._write_set, provenance), self._write_set.mark()
         done = False
         try:
