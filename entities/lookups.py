@@ -33,3 +33,5 @@ OBSERVERS = Lookup(Subscription, "source_id")
 MERGEABLE = Lookup(Wake, "subscription_id", _MERGEABLE, _mergeable, free=True)
 """By subscription: the wake that further changes are merged into, unless it is being claimed just now."""
 TIMERS = Lookup(Timer, "id")
+TIMER_KEYS = Lookup(Timer, "key")
+"""By key: the timers that were set with it, for whomever."""

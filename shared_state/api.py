@@ -43,6 +43,7 @@ from shared_state.exceptions import (
 from shared_state.log import archive, collection, retention, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
+from shared_state.log.draft import Draft
 from shared_state.log.stream import (
     count_rows,
     event_of,
@@ -70,6 +71,7 @@ __all__ = [
     "Coalesced",
     "Collection",
     "CollectionSpec",
+    "Draft",
     "Event",
     "Fence",
     "Hint",

@@ -14,7 +14,7 @@ from entities.context.state import EntityDb, SharedState, StreamRef
 from entities.exceptions import EntityNotFound, InvalidInput, UnknownType
 from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
-from entities.lookups import ADDRESSES, OBSERVERS
+from entities.lookups import ADDRESSES, OBSERVERS, TIMER_KEYS
 from entities.models import Entity, EntityType, Subscription, Timer
 from entities.types.registry import registry
 from entities.wakes import wake
@@ -22,11 +22,13 @@ from entities.wakes.sources import Change, Condition, DbSource, EntitySource, Ru
 from shared_state.api import (
     AccessDenied,
     CollectionSpec,
+    Draft,
     Event,
     Json,
     Needs,
     Principal,
     SharedStateSchema,
+    StreamInfo,
     StreamNotFound,
     Unit,
     Verb,
@@ -53,7 +55,7 @@ class EntityHandle:
 
     async def events(self, after: int = 0, limit: int = 500) -> list[Event]:
         """Its log after an offset, oldest first."""
-        return await self._session.read(lambda _: read(self._stream.id, after, limit))
+        return await self._session.read(lambda reader: _log(self._stream.of(reader), after, limit))
 
     async def send(self, message: Any, *, type: str | None = None) -> None:
         """Send it a message. Raises `EntityStopped`, `InvalidInput`."""
@@ -61,7 +63,8 @@ class EntityHandle:
 
     async def status(self) -> str:
         """Its status now, such as `idle` or `running`."""
-        return await self._session.read(lambda _: _entity(self._session.entity, self.entity_url).status)
+        me = self._session.entity
+        return await self._session.read(lambda reader: _entity(reader, me, self.entity_url).status)
 
 
 @dataclass(frozen=True)
@@ -116,16 +119,16 @@ async def observe(
 ) -> EntityHandle | SharedState:
     """A handle to a source; with a condition, be woken by it from now on. Asking again changes nothing."""
     me = session.entity
-    stream = await session.read(lambda _: info_of(_source_stream(me, source)))
+    stream = await session.read(lambda reader: _source_stream(reader, me, source))
     if isinstance(source, EntitySource):
         own = await session.read(lambda _: _own_collections(source.url.split("/")[1]))
     else:
         own = collections(stream.schema)
     wanted = None if condition is None else _columns(condition, own)
-    if not await session.read(lambda _: _is_observed(me, stream.id, _place(source), wanted)):
+    if not await session.read(lambda reader: _is_observed(reader, me, stream.id, _place(source), wanted)):
         await session.change(_observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
     if isinstance(source, EntitySource):
-        return EntityHandle(session, await session.read(lambda _: _entity(me, source.url)), own)
+        return EntityHandle(session, await session.read(lambda reader: _entity(reader, me, source.url)), own)
     chosen = own if source.schema is None else {name: own[name] for name in source.schema}
     return SharedState(session, source.id, StreamRef(session, stream.id, source.path), chosen)
 
@@ -136,7 +139,8 @@ async def unobserve(session: Session, source: EntitySource | DbSource) -> None:
     observed = await session.read(lambda _: _subscribed_streams(me, where))
 
     def run(unit: Unit) -> None:
-        for stream in observed:
+        there = unit.streams.at(where)  # one that was observed, or made, in the same atomic block
+        for stream in sorted({*observed, *([there] if there is not None else [])}):
             unit.stream(stream)
             listening = unit.tables.find(OBSERVERS, stream)
             for subscription in [each for each in listening if each.observer_id == me.pk]:
@@ -149,7 +153,7 @@ async def unobserve(session: Session, source: EntitySource | DbSource) -> None:
 
     needs = Needs(
         (me.stream_id, *observed), rows=((me.stream_id, "manifest", f"source:{where}"),),
-        lookups=tuple((OBSERVERS, stream) for stream in observed),
+        paths=(where,), lookups=tuple((OBSERVERS, stream) for stream in observed),
     )  # fmt: skip
     await session.change(Verb(run, needs))
 
@@ -187,23 +191,43 @@ async def send(
     me, writer = session.entity, session.writer
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{session.scope.name(f'send:{url}')}").hex
 
-    target = await session.read(lambda _: _entity(me, url))
+    target = await session.read(lambda reader: _entity(reader, me, url))
     message = inbox.checked(target, writer, payload, key=name, message_type=type or "")
-    if after is None:
+    if after is not None:
+        await session.change(_setting_timer(target, message, after))
+    elif target.pk > 0:
         await session.change(inbox.delivering(target, message))
-    else:
-        await session.change(lambda unit: _set_timer(unit, target, message, after))
+    else:  # made in the same atomic block
+        await session.change(Verb(lambda unit: inbox.put(unit, _there(unit, url), message), _found_by(url)))
 
 
-def _set_timer(unit: Unit, target: Entity, message: inbox.Message, after: timedelta) -> None:
-    Timer.objects.get_or_create(
-        entity_id=unit.tables.find(ADDRESSES, target.url)[0].pk, key=message.key,
-        defaults={
-            "sender": message.sender, "payload": message.payload, "message_type": message.type,
-            "due_at": unit.now + after, "created_at": unit.now,
-        },
-    )  # fmt: skip
-    unit.nudge("wake")
+def _found_by(url: str) -> Needs:
+    return Needs(lookups=((ADDRESSES, url),))
+
+
+def _there(unit: Unit, url: str) -> Entity:
+    found = unit.tables.one(ADDRESSES, url)
+    if found is None:
+        raise EntityNotFound(f"There is no agent at {url}.")
+    return found
+
+
+def _setting_timer(target: Entity, message: inbox.Message, after: timedelta) -> Verb[None]:
+    def run(unit: Unit) -> None:
+        receiver = _there(unit, target.url)
+        unit.stream(receiver.stream_id)  # what hangs on an agent is changed while its log is locked
+        if any(timer.entity_id == receiver.pk for timer in unit.tables.find(TIMER_KEYS, message.key)):
+            return
+        unit.tables.add(
+            Timer(
+                entity_id=receiver.pk, key=message.key, sender=message.sender, payload=message.payload,
+                message_type=message.type, due_at=unit.now + after, created_at=unit.now,
+            )
+        )  # fmt: skip
+        unit.nudge("wake")
+
+    streams = (target.stream_id,) if target.pk > 0 else ()
+    return Verb(run, _found_by(target.url) + Needs(streams, lookups=((TIMER_KEYS, message.key),)))
 
 
 # -- inside units and reads
@@ -230,8 +254,21 @@ def _stream(path: str) -> Stream:
     return found
 
 
-def _entity(me: Entity, url: str) -> Entity:
+def _log(stream: int, after: int, limit: int) -> list[Event]:
+    """What is committed of a log: nothing, before it is there itself."""
+    return read(stream, after, limit) if stream > 0 else []
+
+
+def _staged_entity(reader: Any, url: str) -> Entity | None:
+    """One that is made in the atomic block itself."""
+    found = reader.unit().tables.one(ADDRESSES, url) if isinstance(reader, Draft) else None
+    return found if found is not None and found.pk < 0 else None
+
+
+def _entity(reader: Any, me: Entity, url: str) -> Entity:
     """An entity that this one may reach: its owner's rights, no more. Raises `EntityNotFound`."""
+    if (staged := _staged_entity(reader, url)) is not None:
+        return staged
     found = Entity.objects.filter(url=url).select_related("stream").first()
     try:
         if found is None:
@@ -243,22 +280,40 @@ def _entity(me: Entity, url: str) -> Entity:
     return found
 
 
-def _source_stream(me: Entity, source: EntitySource | DbSource) -> Stream:
-    if isinstance(source, EntitySource):
-        return _entity(me, source.url).stream
+def _source_stream(reader: Any, me: Entity, source: EntitySource | DbSource) -> StreamInfo:
+    found = _staged_stream(reader, _place(source))
+    if found is None:
+        if isinstance(source, EntitySource):
+            return info_of(_entity(reader, me, source.url).stream)
+        found = info_of(_shared_stream(me, source))
+    if isinstance(source, DbSource) and source.schema is not None:
+        source.schema.require_agreement(found.schema, f"Shared state {source.id!r}")
+    return found
+
+
+def _staged_stream(reader: Any, path: str) -> StreamInfo | None:
+    """One that is made in the atomic block itself."""
+    if not isinstance(reader, Draft):
+        return None
+    unit = reader.unit()
+    found = unit.streams.at(path)
+    return unit.stream(found) if found is not None and found < 0 else None
+
+
+def _shared_stream(me: Entity, source: DbSource) -> Stream:
     found = _stream(source.path)
     if found.owner != me.owner:
         try:
             require(Principal.parse(me.owner), "write", found)
         except AccessDenied:
             raise StreamNotFound(f"There is no shared state {source.id!r}.") from None
-    if source.schema is not None:
-        source.schema.require_agreement(found.schema, f"Shared state {source.id!r}")
     return found
 
 
-def _is_observed(me: Entity, stream: int, where: str, wanted: Json | None) -> bool:
+def _is_observed(reader: Any, me: Entity, stream: int, where: str, wanted: Json | None) -> bool:
     """Whether asking would change nothing: a handler may ask at every wake for the price of a read."""
+    if isinstance(reader, Draft):
+        return False  # something is staged: the change itself finds out
     manifest = RowRecord.objects.filter(stream=me.stream_id, type="manifest", key=f"source:{where}")
     if not manifest.exists():
         return False

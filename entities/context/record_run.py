@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from entities.catalog import log
 from entities.context.session import Session
-from shared_state.api import Unit
+from shared_state.api import Needs, Unit, Verb
 
 
 class RunHandle:
@@ -58,7 +58,8 @@ class RunHandle:
             if known is None or known.value["status"] not in ("completed", status):
                 unit.append(self._session.stream, events)
 
-        await self._session.change(operation)
+        places = tuple((self._session.stream, event.type, event.key) for event in events)
+        await self._session.change(Verb(operation, Needs((self._session.stream,), rows=places)))
 
     async def __aenter__(self) -> Self:
         return self

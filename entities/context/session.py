@@ -1,9 +1,9 @@
 """One handler's door to the log: every change carries the lease's epoch and where it comes from.
 
-A change is a function of a unit. Outside `atomic` it is committed when it is awaited. Inside, the changes so
-far are *rehearsed* together and undone, so the handler sees real results and real errors at each line, and
-nothing is visible to others until all of them are committed in one unit at the end. Tools run like that:
-their changes and their result become visible together.
+A change is a function of a unit. Outside `atomic` it is committed when it is awaited. Inside, it is *staged*:
+worked out once in a draft over what is committed, so the handler sees real results and real errors at each
+line, and nothing is visible to others until all of them are committed in one unit at the end. Tools run like
+that: their changes and their result become visible together. The commit checks what was read; see `_redo`.
 
 A handler that is run again after a crash repeats itself: each change has a key made of the entity, the wake
 (or the tool call), what it does and to what, so the second time it finds the first and changes nothing.
@@ -11,25 +11,69 @@ A handler that is run again after a crash repeats itself: each change has a key 
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from entities.models import Entity
 from entities.wakes.lease import Claimed
-from shared_state.api import Fence, Provenance, Row, Unit, append, committed, in_thread, submit, together
+from shared_state.api import (
+    Draft,
+    Fence,
+    Needs,
+    NewEvent,
+    Provenance,
+    Row,
+    Unit,
+    Verb,
+    VersionConflict,
+    append,
+    committed,
+    in_thread,
+    submit,
+    together,
+)
 
 MAX_NAME = 160
 """The longest description in a change's key; a longer one is cut, and told apart by its hash."""
 
+MOST_TRIES = 8
+"""How often changes are worked out anew that others overtook."""
+
 T = TypeVar("T")
 Operation = Callable[[Unit], Any]
+Place = tuple[int, str, str]
+"""A stream, and the type and key of a row."""
+
+
+class Target(Protocol):
+    """The stream that a change of a row is for."""
+
+    def within(self, unit: Unit) -> int:
+        """Its id, within a unit."""
+        ...
+
+    @property
+    def needs(self) -> Needs:
+        """What a unit that changes it needs."""
+        ...
+
+
+@dataclass(slots=True)
+class Staged:
+    """A change that waits for the commit. `events`: what it came to, if it is one of rows of `target`."""
+
+    operation: Operation
+    target: Target | None = None
+    events: Sequence[NewEvent] = ()
 
 
 class Reader(Protocol):
-    """Where rows are read: a unit, or what is committed."""
+    """Where rows are read: a draft, or what is committed."""
 
     def row(self, stream: int, type: str, key: str) -> Row | None:
         """One row."""
@@ -48,7 +92,12 @@ class Scope:
         self.run = run
         self.tool_call = tool_call
         self.atomic = atomic
-        self.staged: list[Operation] = []
+        self.staged: list[Staged] = []
+        self.draft: Draft | None = None
+        self.seen: dict[Place, int] = {}
+        """Which version of each row was read last; 0 for none."""
+        self.turn = asyncio.Lock()
+        """A draft is for one at a time; the tasks of a handler may change things side by side."""
         self._counts: Counter[str] = Counter()
 
     def name(self, what: str) -> str:
@@ -99,33 +148,148 @@ class Session:
         self._scope.reset(token)
 
     async def change(self, operation: Callable[[Unit], T]) -> T:
-        """Do a change, or rehearse it after those before it. Raises what it raises, and `StaleEpoch`."""
+        """Do a change, or stage it. Raises what it raises, and `StaleEpoch`."""
         scope, provenance = self.scope, self.provenance()
         if not scope.atomic:
             return await submit(operation, provenance=provenance, fence=self.fence)
-        result = await self._rehearse([*scope.staged, operation], provenance)
-        scope.staged.append(operation)
-        return result  # type: ignore[no-any-return]
+        result, _ = await self._work_out(scope, operation, provenance)
+        scope.staged.append(Staged(operation))
+        return result
+
+    async def change_row(self, verb: Verb[T], target: Target, again: Callable[[Unit, NewEvent], T]) -> T:
+        """The same for one row of `target`, where `verb` may call what users wrote: never in the writer.
+
+        It is worked out once. What it came to is done by `again`, if the row is as it was found; if somebody
+        was faster, it is worked out anew. Raises what the verb raises.
+        """
+        scope, provenance = self.scope, self.provenance()
+        if scope.atomic:
+            result, events = await self._work_out(scope, verb, provenance)
+            scope.staged.append(Staged(verb, target, events))
+            return result
+        for left in reversed(range(MOST_TRIES)):
+            result, events = await in_thread(Draft().do, verb, provenance)
+            if not events:  # it was done before
+                return result
+            doing = Verb(lambda unit, event=events[0]: again(unit, event), verb.needs)  # type: ignore[misc]
+            try:
+                return await submit(doing, provenance=provenance, fence=self.fence)
+            except VersionConflict:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _work_out(
+        self, scope: Scope, operation: Callable[[Unit], T], provenance: Provenance
+    ) -> tuple[T, list[NewEvent]]:
+        async with scope.turn:
+            if scope.draft is None:
+                scope.draft = await in_thread(Draft)
+            return await in_thread(scope.draft.do, operation, provenance)
 
     async def read(self, look: Callable[[Any], T]) -> T:
-        """Read what is committed, and what an open `atomic` has changed."""
+        """Read what is committed, and what an open `atomic` has staged."""
         scope = self.scope
-        if scope.staged:
-            return await self._rehearse([*scope.staged, look], self.provenance())  # type: ignore[no-any-return]
-        return await in_thread(look, committed)
+        if scope.draft is None:
+            return await in_thread(look, committed)
+        async with scope.turn:
+            return await in_thread(look, scope.draft)
+
+    async def read_row(self, find: Callable[[Any], int], type: str, key: str) -> Row | None:
+        """One row of the stream that `find` finds. In `atomic`, the commit checks that it is still so."""
+        scope = self.scope
+
+        def look(reader: Any) -> Row | None:
+            stream = find(reader)
+            found: Row | None = reader.row(stream, type, key)
+            if scope.atomic and not (isinstance(reader, Draft) and reader.is_changed(stream, type, key)):
+                scope.seen[stream, type, key] = found.version if found is not None else 0
+            return found
+
+        return await self.read(look)
 
     async def commit(self, scope: Scope, *last: Operation) -> None:
-        """Do what an atomic scope staged, and `last`, in one unit."""
-        operations = [*scope.staged, *last]
-        if operations:
-            provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
-            await submit(together(operations), provenance=provenance, fence=self.fence)
+        """Do what an atomic scope staged, and `last`, in one unit, if what was read is still so.
+
+        Raises `VersionConflict` for a row that was read and has changed since, and what the changes raise.
+        """
+        if not scope.staged and not last:
+            return
+        provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
+        for left in reversed(range(MOST_TRIES)):
+            checks = [_checking(scope.seen)] if scope.staged and scope.seen else []
+            work = together([*checks, *_steps(scope.staged), *last])
+            try:
+                await submit(work, provenance=provenance, fence=self.fence)
+            except VersionConflict:
+                if not left:
+                    raise
+                await in_thread(_redo, scope, provenance)
+            else:
+                return
 
     async def append(self, events: Sequence[Any], run: str = "", *, background: bool = False) -> list[Any]:
         """Append to the entity's own log: the hot path of the agent loop. Others go before `background`."""
         origin = Provenance(self.writer, self.claimed.key, run)
         return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
 
-    async def _rehearse(self, operations: Sequence[Operation], provenance: Provenance) -> Any:
-        results = await submit(together(operations), provenance=provenance, fence=self.fence, rehearse=True)
-        return results[-1]
+
+def _steps(staged: Iterable[Staged]) -> list[Operation]:
+    """What the commit does: changes of rows of one stream that follow each other are one append."""
+    steps: list[Operation] = []
+    target: Target | None = None
+    events: list[NewEvent] = []
+    for each in [*staged, None]:
+        if each is not None and each.target is not None and each.target is target:
+            events += each.events
+            continue
+        if target is not None and events:
+            steps.append(_appending(target, events))
+        target, events = (None, []) if each is None else (each.target, list(each.events))
+        if each is not None and each.target is None:
+            steps.append(each.operation)
+    return steps
+
+
+def _appending(target: Target, events: Sequence[NewEvent]) -> Verb[Any]:
+    needs = target.needs
+    if needs.streams:
+        (stream,) = needs.streams
+        needs += Needs(
+            rows=tuple((stream, event.type, event.key) for event in events),
+            keys=tuple((stream, event.client_key) for event in events if event.client_key),
+        )
+    return Verb(lambda unit: unit.append(target.within(unit), events), needs)
+
+
+def _checking(seen: dict[Place, int]) -> Verb[None]:
+    def run(unit: Unit) -> None:
+        for place, version in seen.items():
+            _check(unit.row(*place), place, version)
+
+    streams = {stream for stream, _, _ in seen}
+    return Verb(run, Needs(tuple(streams), rows=tuple(seen)))
+
+
+def _check(found: Row | None, place: Place, version: int) -> None:
+    if (found.version if found is not None else 0) != version:
+        current = found.value if found is not None else None
+        raise VersionConflict(
+            f"The {place[1]} with key {place[2]!r} was read and has changed since; read it again.",
+            current=current, version=found.version if found is not None else 0,
+        )  # fmt: skip
+
+
+def _redo(scope: Scope, provenance: Provenance) -> None:
+    """Work out anew what was staged, since a row of it changed meanwhile.
+
+    Functions that change a row are called again, with the row as it is now; nobody else has seen what they
+    said before. What the handler has read and acted upon cannot be taken back: raises `VersionConflict`.
+    """
+    for place, version in scope.seen.items():
+        _check(committed.row(*place), place, version)
+    scope.draft = Draft()
+    for each in scope.staged:
+        _, events = scope.draft.do(each.operation, provenance)
+        if each.target is not None:
+            each.events = events

@@ -15,9 +15,11 @@ from shared_state import api
 from shared_state.api import (
     Changes,
     CollectionSpec,
+    Draft,
     InvalidRow,
     Json,
     Needs,
+    NewEvent,
     SharedStateSchema,
     StateRow,
     StreamNotFound,
@@ -39,18 +41,18 @@ Shape = Callable[[StateRow], R]
 class StreamRef:
     """Which stream a handle is about.
 
-    One that was made inside `atomic` has no id to rely on before the commit: what is rehearsed is undone and
-    done again. Then the path is what counts. Read `id` where the database may be used.
+    One that was made inside `atomic` has no id to rely on before the commit. Then the path is what counts.
     """
 
     def __init__(self, session: Session, id: int, path: str) -> None:
         self._known = id
         self._path = path if session.scope.atomic else ""
 
-    @property
-    def id(self) -> int:
-        """The stream's id now."""
-        return get_stream(self._path).id if self._path else self._known
+    def of(self, reader: Any) -> int:
+        """The stream's id for a reader; see `Session.read`. Raises `StreamNotFound`."""
+        if not self._path:
+            return self._known
+        return self.within(reader.unit()) if isinstance(reader, Draft) else get_stream(self._path).id
 
     def within(self, unit: Unit) -> int:
         """The stream's id within a unit. Raises `StreamNotFound`."""
@@ -92,7 +94,7 @@ class ReadOnlyCollection(Generic[R]):
 
     async def row(self, key: str) -> StateRow | None:
         """The row with a key as it is stored, with its version and who wrote it; or `None`."""
-        found = await self._session.read(lambda r: r.row(self._stream.id, self.spec.type, str(key)))
+        found = await self._session.read_row(self._stream.of, self.spec.type, str(key))
         return StateRow(found) if found else None
 
     async def all(self) -> list[R]:
@@ -109,7 +111,7 @@ class ReadOnlyCollection(Generic[R]):
         return len(await self._rows())
 
     async def _rows(self) -> list[StateRow]:
-        found = await self._session.read(lambda r: r.rows(self._stream.id, self.spec.type))
+        found = await self._session.read(lambda r: r.rows(self._stream.of(r), self.spec.type))
         return [StateRow(row) for row in found]
 
 
@@ -131,9 +133,7 @@ class StateCollection(ReadOnlyCollection[R]):
             return put(unit, stream, self.spec, value, client_key=key)
 
         row_key = str(value.get(self.spec.primary_key))
-        return self._shape(
-            await self._session.change(self._stream.change(work, self.spec.type, row_key, key))
-        )
+        return self._shape(await self._change(self._stream.change(work, self.spec.type, row_key, key)))
 
     async def update(
         self, key: str, change: Changes | None = None, *, expect_version: int | None = None, **changes: Any
@@ -152,7 +152,7 @@ class StateCollection(ReadOnlyCollection[R]):
             )  # fmt: skip
 
         changing = self._stream.change(work, self.spec.type, str(key), client_key)
-        return self._shape(await self._session.change(changing))
+        return self._shape(await self._change(changing, calls=callable(given)))
 
     async def delete(self, key: str, *, expect_version: int | None = None) -> None:
         """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
@@ -163,7 +163,17 @@ class StateCollection(ReadOnlyCollection[R]):
                 unit, stream, self.spec, str(key), expect_version=expect_version, client_key=client_key
             )
 
-        await self._session.change(self._stream.change(work, self.spec.type, str(key), client_key))
+        await self._change(self._stream.change(work, self.spec.type, str(key), client_key))
+
+    async def _change(self, verb: Verb[T], *, calls: bool = False) -> T:
+        """Do it, or stage it. `calls`: it calls a function of the user's, which is nothing for the writer."""
+        if not calls and not self._session.scope.atomic:
+            return await self._session.change(verb)
+
+        def again(unit: Unit, event: NewEvent) -> Any:
+            return collection.done(unit, self._stream.within(unit), event)
+
+        return await self._session.change_row(verb, self._stream, again)
 
     def _name(self, verb: str, value: Json) -> str:
         return self._session.key(f"{verb}:{self.spec.type}:{value.get(self.spec.primary_key)}")

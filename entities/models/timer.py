@@ -14,7 +14,9 @@ class Timer(models.Model):
     sender = models.CharField(max_length=255)
     payload = models.JSONField()
     message_type = models.CharField(max_length=100, blank=True, default="")
-    key = models.CharField(max_length=255, help_text="The key of the message; makes delivery repeatable.")
+    key = models.CharField(
+        max_length=255, db_index=True, help_text="The key of the message; makes delivery repeatable."
+    )
     due_at = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField()
 

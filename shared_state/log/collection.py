@@ -87,6 +87,12 @@ def delete(
     unit.append(stream, [NewEvent(spec.type, str(key), None, "delete", client_key, expect_version)])
 
 
+def done(unit: Unit, stream: int, event: NewEvent) -> StateRow | None:
+    """Do a change that was worked out before; the row as it is then. Raises as whatever it is did."""
+    found = unit.append(stream, [event])[0]
+    return None if event.operation == "delete" else _row(unit, stream, found)
+
+
 def _put(
     unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel,
     operation: Literal["insert", "upsert"], client_key: str,

@@ -45,10 +45,6 @@ PAUSE = 0.01  # seconds; the pause before attempt n on a database that was lost 
 _LOST_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 
 
-class _Rehearsed(Exception):
-    """Undoes a unit that was only tried."""
-
-
 class _HopelessError(Exception):
     """Trying again could not help, or might do something twice; the cause says why."""
 
@@ -64,7 +60,6 @@ class Job:
     future: Any
     loop: asyncio.AbstractEventLoop | None
     """Where `future` belongs if it is one of asyncio's."""
-    rehearse: bool = False
     background: bool = False
     """Whether others go first: what nobody waits for, such as a piece of a text that is still being said."""
     late: tuple[int, ...] = ()
@@ -264,8 +259,6 @@ def _run_in_memory(write_set: WriteSet, job: Job, ending: Ending) -> None:
     token, write_set.streams.whole = in_unit.set(True), True
     try:
         run_guarded(write_set, job, unit)
-    except _Rehearsed:
-        write_set.undo(mark)
     except LateLock as late:
         write_set.undo(mark)
         job.late = (*job.late, late.stream)
@@ -292,10 +285,6 @@ def _run_in_savepoint(write_set: WriteSet, job: Job, ending: Ending) -> None:
         with database.atomic():
             run_guarded(write_set, job, unit)
             write_set.flush()
-            if job.rehearse:
-                raise _Rehearsed
-    except _Rehearsed:
-        write_set.undo(mark)
     except BaseException as error:  # also an exit: it is this unit's, not the writer's
         held = list(write_set.streams)
         write_set.undo(mark)
@@ -326,7 +315,7 @@ def _settle_lost(job: Job, error: BaseException, held: Sequence[int]) -> None:
 def run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
     """The unit itself, then those who observe what it appended; settles the job.
 
-    Raises what they raise. A unit that only rehearses ends by raising, too.
+    Raises what they raise.
     """
     start = len(write_set.appended)
     if job.plain is not None:
@@ -340,8 +329,6 @@ def run_guarded(write_set: WriteSet, job: Job, unit: Unit) -> None:
         raise SharedStateError(
             "The unit marked its transaction for a rollback; raise an error to undo a unit."
         )
-    if job.rehearse and write_set.streams.whole:
-        raise _Rehearsed
 
 
 def check_fence(write_set: WriteSet, fence: Fence | None) -> None:

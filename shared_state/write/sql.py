@@ -56,6 +56,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def look(self, ids: Sequence[int]) -> list[Values]:
+        """Read streams as they are committed, not locked."""
+        ...
+
     def there(self, stream: int) -> bool:
         """Whether there is a stream, locked or not."""
         ...
@@ -102,6 +106,9 @@ class SqliteDialect:
         # BEGIN IMMEDIATE has locked the whole file by now.
         return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
 
+    def look(self, ids: Sequence[int]) -> list[Values]:
+        return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
+
     def there(self, stream: int) -> bool:
         return bool(sqlite_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
 
@@ -144,6 +151,9 @@ class PostgresDialect:
 
     def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
         return postgres_fetch(_PG_STREAMS if wait else _PG_FREE_STREAMS, [array(ids)])
+
+    def look(self, ids: Sequence[int]) -> list[Values]:
+        return postgres_fetch(_PG_LOOK, [array(ids)])
 
     def there(self, stream: int) -> bool:
         return bool(postgres_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
@@ -230,6 +240,7 @@ _SQLITE_PUT_ROW = (
 )
 _SQLITE_DELETE_ROW = f"DELETE FROM {_ROWS} WHERE stream_id = ? AND type = ? AND key = ?"  # noqa: S608
 
+_PG_LOOK = f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} WHERE id = ANY(%s::bigint[])"  # noqa: S608
 # NO KEY: what refers to a stream (a wake, a grant) may be written by others meanwhile.
 _PG_STREAMS = (
     f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} "  # noqa: S608

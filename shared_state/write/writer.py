@@ -175,17 +175,15 @@ def _require_no_unit() -> None:
         raise SharedStateError("A unit cannot wait for another unit: pass it the open one.")
 
 
-async def submit(
-    run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None, rehearse: bool = False
-) -> T:
-    """Run a unit and wait for its commit. `rehearse` undoes it again and answers what it would have.
+async def submit(run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None) -> T:
+    """Run a unit and wait for its commit.
 
     Raises what the unit raises, `StaleEpoch` if the fence is passed, `DatabaseError` if it cannot be written.
     Cancelling the caller does not undo it.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    _put(Job(provenance, fence, run, None, future, loop, rehearse))
+    _put(Job(provenance, fence, run, None, future, loop))
     return await future
 
 

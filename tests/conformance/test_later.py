@@ -76,7 +76,7 @@ def test_what_is_left_is_part_of_the_transaction() -> None:
     assert first.timestamp == last.timestamp
 
 
-def test_a_unit_that_fails_or_is_rehearsed_leaves_nothing() -> None:
+def test_a_unit_that_fails_or_is_drafted_leaves_nothing() -> None:
     calls: Left = []
     work = leaving(calls)
 
@@ -86,7 +86,7 @@ def test_a_unit_that_fails_or_is_rehearsed_leaves_nothing() -> None:
 
     with pytest.raises(ZeroDivisionError):
         do(failing)
-    run(api.submit(lambda unit: unit.later(work, "b", 2), provenance=ADA, rehearse=True))
+    api.Draft().do(lambda unit: unit.later(work, "b", 2), ADA)
 
     assert calls == []
 

@@ -257,32 +257,6 @@ def test_what_fails_after_the_commit_does_not_look_undone() -> None:
     assert len(everything(stream)) == 1
 
 
-def test_a_rehearsal_answers_and_leaves_nothing() -> None:
-    stream = make_stream()
-
-    async def rehearse() -> list[Event]:
-        return await api.submit(writes(stream, "a"), provenance=ADA, rehearse=True)
-
-    answer = run(rehearse())
-
-    assert offsets(answer) == [1, 2, 3]
-    assert everything(stream) == []
-    assert api.count_rows(stream.id) == {}
-    assert api.get_stream_by_id(stream.id).head == 0
-    assert not Group.objects.exists()
-    assert offsets(do(writes(stream, "a"))) == [1, 2, 3]
-
-
-def test_a_rehearsal_raises_what_it_would_have() -> None:
-    stream = make_stream()
-
-    async def rehearse() -> None:
-        await api.submit(fails(stream, "a", Wrong()), provenance=ADA, rehearse=True)
-
-    with pytest.raises(Wrong):
-        run(rehearse())
-
-
 @pytest.mark.parametrize("way", ["unit", "submit", "append"])
 def test_a_unit_cannot_wait_for_another(way: str) -> None:
     stream = make_stream()

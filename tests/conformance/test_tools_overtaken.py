@@ -13,7 +13,7 @@ from tests.support.calling import Caller
 
 
 async def test_a_call_that_was_overtaken_is_made_again_if_that_is_safe(types: Registry) -> None:
-    """Each rehearses the same number side by side; whoever commits later counts again."""
+    """Each works out the same number side by side; whoever commits later counts again."""
     caller = Caller(types, *(("count", {"who": who}) for who in "abc"))
     all_three = asyncio.Barrier(3)
     made: list[str] = []

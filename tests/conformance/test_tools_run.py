@@ -177,7 +177,7 @@ async def test_a_tools_own_words_reach_the_model_as_they_are(types: Registry) ->
 
 
 async def test_of_two_calls_that_write_the_same_row_one_fails(types: Registry) -> None:
-    """They rehearse side by side; the commit decides, and the model hears of it."""
+    """They are worked out side by side; the commit decides, and the model hears of it."""
     caller = Caller(types, ("claim", {"who": "a"}), ("claim", {"who": "b"}))
     both = asyncio.Barrier(2)
 

@@ -153,12 +153,9 @@ def test_what_did_not_happen_is_not_announced(heard: list[tuple[Any, ...]]) -> N
         unit.append(stream.id, [note()])
         raise LookupError
 
-    async def rehearse() -> None:
-        await api.submit(lambda unit: unit.append(stream.id, [note()]), provenance=ADA, rehearse=True)
-
     with pytest.raises(LookupError):
         do(fail)
-    run(rehearse())
+    api.Draft().do(lambda unit: unit.append(stream.id, [note()]), ADA)
     do(lambda unit: unit.stream(stream.id))
 
     assert heard == []

@@ -1,0 +1,230 @@
+"""What units would do, worked out over what is committed, and written nowhere.
+
+A draft is a write set that reads without locks and never flushes: results and errors are those that a unit
+would have now, at the price of a look at what it needs. Whoever commits what was drafted checks under locks
+what it was worked out from. It is used in any thread that may use the database, by one at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from shared_state.core import clock
+from shared_state.core.types import Event, NewEvent, Provenance, Row
+from shared_state.exceptions import RowExists, RowNotFound
+from shared_state.log import stream as committed
+from shared_state.models import RowRecord
+from shared_state.write.sql import ClientKey, Dialect, RowKey, RowRange, as_row, dialect
+from shared_state.write.statements import Values
+from shared_state.write.tables import Tables
+from shared_state.write.unit import Unit
+from shared_state.write.write_set import WriteSet
+
+T = TypeVar("T")
+VERSION = 5
+"""The place of a row's version among its columns."""
+FEW_LOOKS = 16
+"""After how many looks at rows of a type all its keys are read at once."""
+MOST_KEYS = 10_000
+"""How many those may be."""
+
+
+class _Unlocked:
+    """A dialect that reads what is committed, locks nothing and writes nothing."""
+
+    def __init__(self, sql: Dialect) -> None:
+        self._sql = sql
+
+    def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
+        return self._sql.look(ids)
+
+    def look(self, ids: Sequence[int]) -> list[Values]:
+        return self._sql.look(ids)
+
+    def there(self, stream: int) -> bool:
+        return self._sql.there(stream)
+
+    def paths(self, paths: Sequence[str]) -> list[Values]:
+        return self._sql.paths(paths)
+
+    def rows(self, keys: Sequence[RowKey]) -> list[Values]:
+        return self._sql.rows(keys)
+
+    def between(self, ranges: Sequence[RowRange]) -> list[Values]:
+        return self._sql.between(ranges)
+
+    def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
+        return self._sql.repeated(keys)
+
+    def make(self, streams: Sequence[Values]) -> None:
+        raise NotImplementedError("A draft writes nothing.")
+
+    def change(self, streams: Sequence[Values]) -> None:
+        raise NotImplementedError("A draft writes nothing.")
+
+    def write(
+        self,
+        events: Sequence[Values],
+        rows: Sequence[Values],
+        gone: Sequence[RowKey],
+        heads: Sequence[tuple[int, int]],
+    ) -> None:
+        raise NotImplementedError("A draft writes nothing.")
+
+
+class _DraftTables(Tables):
+    """What is added gets a number below zero: nobody else's, and never to be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count(-1, -1)
+
+    def new_id(self, model: Any) -> int:
+        return next(self._numbers)
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+
+class _DraftWriteSet(WriteSet):
+    """`_dirty` holds, for the whole life of the draft, which rows are as it left them."""
+
+    def __init__(self) -> None:
+        super().__init__(_Unlocked(dialect()), clock.now(), waits=True)
+        self.tables = _DraftTables()
+        self.streams.whole = True
+        self.is_new = False
+        """Whether nothing of this was done before: it is committed at once, so one key tells of all."""
+
+        self._looks: Counter[tuple[int, str]] = Counter()
+        self._keys: dict[tuple[int, str], frozenset[str] | None] = {}
+        """All keys of a type that was looked at often; `None` if they are too many."""
+
+    def _current(self, place: RowKey) -> Values | None:
+        if place not in self._rows and place[0] > 0 and self._is_absent(place):
+            self._rows[place] = None
+        return super()._current(place)
+
+    def _is_absent(self, place: RowKey) -> bool:
+        """Whether it is known without asking that there is no such row: so a thousand inserts ask little."""
+        of = place[:2]
+        self._looks[of] += 1
+        if of not in self._keys:
+            if self._looks[of] <= FEW_LOOKS:
+                return False
+            found = RowRecord.objects.filter(stream=place[0], type=place[1]).values_list("key", flat=True)
+            keys = frozenset(found[: MOST_KEYS + 1])
+            self._keys[of] = keys if len(keys) <= MOST_KEYS else None
+        known = self._keys[of]
+        return known is not None and place[2] not in known
+
+    def repeated(self, stream: int, client_key: str) -> Event | None:
+        if self.is_new and (stream, client_key) not in self._repeats:
+            return None
+        found = super().repeated(stream, client_key)
+        self.is_new = self.is_new or found is None
+        return found
+
+    def flush(self) -> None:
+        """Nothing is written."""
+
+    def is_changed(self, place: RowKey) -> bool:
+        return place in self._dirty
+
+    def changed(self, stream: int, type: str) -> dict[str, Row | None]:
+        """Rows of a type that the draft changed, by key; `None` for those it deleted."""
+        found = {place[2]: self._rows[place] for place in self._dirty if place[:2] == (stream, type)}
+        return {key: None if values is None else as_row(values) for key, values in found.items()}
+
+    def base_of_last(self) -> int | None:
+        """The committed version that the last event was worked out from; `None` if the draft's own."""
+        change = self._changes[-1]
+        return None if change.was_dirty or change.before is None else int(change.before[VERSION])
+
+
+class _DraftUnit(Unit):
+    """Notes the events that are asked for one by one, with the version that each was worked out from."""
+
+    def __init__(self, write_set: _DraftWriteSet, provenance: Provenance) -> None:
+        super().__init__(write_set, provenance)
+        self._draft = write_set
+        self.asked: list[NewEvent] = []
+
+    def append(
+        self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
+    ) -> list[Event]:
+        done = super().append(stream, events, provenance=provenance)
+        if len(events) == 1 and not done[0].repeated:
+            (new,) = events
+            depends = new.operation == "update" or new.expect_version is not None
+            version = self._draft.base_of_last() if depends else None
+            self.asked.append(replace(new, expect_version=version))
+        return done
+
+    def rows(self, stream: int, type: str) -> list[Row]:
+        return _overlaid(self._draft, stream, type)
+
+
+class Draft:
+    """What was worked out so far."""
+
+    def __init__(self) -> None:
+        self._write_set = _DraftWriteSet()
+
+    def do(self, operation: Callable[[Unit], T], provenance: Provenance) -> tuple[T, list[NewEvent]]:
+        """Work out a unit: its result, and the events that it asked for one by one.
+
+        Each has the version of the row that it needs to find, if it depends on one. Raises what the unit
+        raises; then nothing of it is left here.
+        """
+        try:
+            return self._do(operation, provenance)
+        except (RowExists, RowNotFound):
+            if not self._write_set.is_new:
+                raise
+        # Who was cut off and decides otherwise now may come to one that was done after one that was not.
+        self._write_set.is_new = False
+        return self._do(operation, provenance)
+
+    def _do(self, operation: Callable[[Unit], T], provenance: Provenance) -> tuple[T, list[NewEvent]]:
+        unit, mark = _DraftUnit(self._write_set, provenance), self._write_set.mark()
+        done = False
+        try:
+            result = operation(unit)
+            done = True
+        finally:
+            if not done:
+                self._write_set.undo(mark)
+        return result, unit.asked
+
+    # -- reading: what was drafted over what is committed now
+
+    def row(self, stream: int, type: str, key: str) -> Row | None:
+        """One row."""
+        if stream < 0 or self._write_set.is_changed((stream, type, key)):
+            return self._write_set.row(stream, type, key)
+        return committed.row(stream, type, key)
+
+    def rows(self, stream: int, type: str) -> list[Row]:
+        """All rows of a type, in order of creation."""
+        return _overlaid(self._write_set, stream, type)
+
+    def is_changed(self, stream: int, type: str, key: str) -> bool:
+        """Whether a row is as the draft left it."""
+        return stream < 0 or self._write_set.is_changed((stream, type, key))
+
+    def unit(self) -> Unit:
+        """To look at records and streams as they would be."""
+        return Unit(self._write_set, Provenance(""))
+
+
+def _overlaid(write_set: _DraftWriteSet, stream: int, type: str) -> list[Row]:
+    changed = write_set.changed(stream, type)
+    there = [] if stream < 0 else committed.rows(stream, type)
+    kept = [row for row in there if row.key not in changed]
+    mine = [row for row in changed.values() if row is not None]
+    return sorted([*kept, *mine], key=lambda row: row.created)
