@@ -131,7 +131,8 @@ async def _think(run: _Run, number: int) -> Response:
     """One model call, written down as it happens."""
     messages = await in_thread(run.data.messages, run.session, run.input)
     request = _request(run, number, messages)
-    recording = StepRecorder(run.session, run.key, number, run.data.leftovers(number))
+    spent = run_state.usage(run.data, before=number)
+    recording = StepRecorder(run.session, run.key, number, run.data.leftovers(number), spent)
     async with recording as recorder, aclosing(run.provider.stream(request)) as stream:
         async for event in stream:
             if isinstance(event, StepDone):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +57,11 @@ class _Open:
 class StepRecorder:
     """Use as `async with`: it starts writing at once, and stops when the block is left."""
 
-    def __init__(self, session: Session, run: str, number: int, first: list[NewEvent]) -> None:
+    def __init__(
+        self, session: Session, run: str, number: int, first: list[NewEvent], spent: Mapping[str, float]
+    ) -> None:
+        """`first`: events to begin with; `spent`: tokens and cost of the run's steps before this one."""
+        self._spent = spent
         self._session = session
         self._run = run
         self._step = f"{run}-s{number}"
@@ -96,7 +101,7 @@ class StepRecorder:
         for index, block in enumerate(response.blocks):
             events += self._whole(index, block, log.iso(now))
         usage = response.usage
-        ended = {
+        ended: dict[str, Any] = {
             "status": "completed", "finish_reason": response.finish_reason,
             "stop_detail": response.stop_detail or None,
             "model_provider": response.provider, "model_id": response.model,
@@ -105,6 +110,9 @@ class StepRecorder:
             "cache_read_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens,
             "cost_usd": response.cost_usd, "ended_at": log.iso(now),
         }  # fmt: skip
+        ended["run_totals"] = {"steps": self._number} | {
+            name: before + (ended[name] or 0) for name, before in self._spent.items()
+        }
         events.append(self._step_event("update", ended))
         await self._session.append(events, self._run)
 

@@ -100,11 +100,15 @@ def _rows_of(stream: int, run: Row) -> list[Row]:
     return [row_of(record) for record in after.filter(key__startswith=f"{run.key}-").order_by("created")]
 
 
-def usage(data: RunState) -> dict[str, float]:
-    """Tokens and cost of all steps."""
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd")
+USAGE = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cost_usd")
+"""What is counted of each step."""
+
+
+def usage(data: RunState, before: int | None = None) -> dict[str, float]:
+    """Tokens and cost of all steps, or of those before one with a number."""
     steps = [row.value for row in data.own if row.type == "step"]
-    return {name: sum(step.get(name) or 0 for step in steps) for name in names}
+    counted = [step for step in steps if before is None or step["step_number"] < before]
+    return {name: sum(step.get(name) or 0 for step in counted) for name in USAGE}
 
 
 def closing(stream: int, data: RunState, code: str, message: str, moment: str) -> list[NewEvent]:

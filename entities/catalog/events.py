@@ -41,6 +41,19 @@ class Run(Value):
     ended_at: str | None = None
 
 
+class RunTotals(BaseModel):
+    """What a run has come to with a step: a page shows some of its steps, and says how many there are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    steps: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float = 0.0
+
+
 class Step(Value):
     """One model call. Usage is written in the same event as the result, so it counts exactly once."""
 
@@ -57,6 +70,7 @@ class Step(Value):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     cost_usd: float | None = None
+    run_totals: RunTotals | None = None
     started_at: str | None = None
     ended_at: str | None = None
 

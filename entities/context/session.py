@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -81,6 +81,14 @@ class Reader(Protocol):
 
     def rows(self, stream: int, type: str) -> list[Row]:
         """All rows of a type."""
+        ...
+
+    def rows_where(self, stream: int, type: str, fields: Mapping[str, Any]) -> list[Row]:
+        """Those whose fields equal these values."""
+        ...
+
+    def count_of(self, stream: int, type: str) -> int:
+        """How many there are."""
         ...
 
 

@@ -102,13 +102,18 @@ class ReadOnlyCollection(Generic[R]):
         return [self._shape(row) for row in await self._rows()]
 
     async def filter(self, **fields: Any) -> list[R]:
-        """The rows whose fields, as they are stored, equal these values."""
-        found = await self._rows()
-        return [self._shape(row) for row in found if all(row.get(k) == v for k, v in fields.items())]
+        """The rows whose fields, as they are stored, equal these values. The database chooses them."""
+        found = await self._session.read(
+            lambda reader: reader.rows_where(self._stream.of(reader), self.spec.type, fields)
+        )
+        return [self._shape(StateRow(row)) for row in found]
 
     async def count(self) -> int:
         """How many rows there are."""
-        return len(await self._rows())
+        count: int = await self._session.read(
+            lambda reader: reader.count_of(self._stream.of(reader), self.spec.type)
+        )
+        return count
 
     async def _rows(self) -> list[StateRow]:
         found = await self._session.read(lambda r: r.rows(self._stream.of(r), self.spec.type))

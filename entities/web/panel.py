@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -89,13 +90,14 @@ def hints(type_name: str) -> list[tuple[Json, StatusHint | None]]:
 
 @codec("panel")
 def render_panel(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
-    """The host's status and children, and the drafts of whoever writes."""
+    """The host's status and children, and the drafts of whoever writes. A few queries, for any batch."""
     found: list[Change] = []
+    declared = _Declared(stream.path)
     for event in events:
         if event.type.startswith("state:"):
-            found += _status(stream, event)
+            found += _status(stream, event, declared)
         elif event.type == "manifest":
-            found += _manifest(stream, event)
+            found += _manifest(stream, event, declared)
         elif event.type == "tool_call":
             found += _draft(stream, event)
         elif event.type == "tool_call_delta":
@@ -104,13 +106,32 @@ def render_panel(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
     return found
 
 
-def _status(stream: StreamInfo, event: Event) -> list[Change]:
+class _Declared:
+    """The boards of a host, looked up once for all events of a batch, and only if one of them asks."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._shared: dict[int, int] = {}
+
+    @cached_property
+    def boards(self) -> list[tuple[Json, StatusHint | None]]:
+        """Each with its status row."""
+        return hints(self._path.split("/")[1])
+
+    def shared(self, number: int) -> int:
+        """The stream that the board with a number shows; see `shared_number`."""
+        if number not in self._shared:
+            self._shared[number] = shared_number(self.boards[number][0], self._path)
+        return self._shared[number]
+
+
+def _status(stream: StreamInfo, event: Event, declared: _Declared) -> list[Change]:
     found: list[Change] = []
     value = {} if event.operation == "delete" else event.value
-    for number, (board, hint) in enumerate(hints(stream.path.split("/")[1])):
+    for number, (_, hint) in enumerate(declared.boards):
         if hint is None or (hint.type, hint.key) != (event.type, event.key):
             continue
-        parts = render_parts(stream.id, number, hint, value, shared_number(board, stream.path))
+        parts = render_parts(stream.id, number, hint, value, declared.shared(number))
         found += [
             Put(part_id(part, stream.id, number), "", "", html, insert=False) for part, html in parts.items()
         ]
@@ -203,13 +224,13 @@ def render_feed(host: int, shared: str = "", after: str = BEGINNING) -> SafeStri
     return partial("entities/board/feed.html", context)
 
 
-def _manifest(stream: StreamInfo, event: Event) -> list[Change]:
+def _manifest(stream: StreamInfo, event: Event, declared: _Declared) -> list[Change]:
     if event.value.get("kind") == "child":
         return _participant(stream, event)
     made = event.value.get("id") if event.value.get("kind") == "shared-state" else None
     if not made or event.operation == "delete":
         return []
-    wanted = {shared_id(hint, stream.path) for hint, _ in hints(stream.path.split("/")[1])}
+    wanted = {shared_id(hint, stream.path) for hint, _ in declared.boards}
     html = render_feed(stream.id, made)
     return [Put(dom_id("boardfeed", stream.id), "", "", html, insert=False)] if made in wanted else []
 

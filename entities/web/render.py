@@ -190,7 +190,12 @@ def _step(item: Item, statuses: Statuses) -> dict[str, Any]:
         facts += [("", f"{tokens(cached)} from cache")] if cached else []
         facts += [("", dollars(cost))] if cost else []
         facts.append(("", finish_word(value.get("finish_reason"))))
-    return {"tokens_in": tokens_in(value), "facts": [{"title": title, "text": text} for title, text in facts]}
+    totals = value.get("run_totals")
+    return {
+        "tokens_in": tokens_in(value),
+        "totals": totals and {**totals, "tokens_in": tokens_in(totals)},
+        "facts": [{"title": title, "text": text} for title, text in facts],
+    }
 
 
 def _tool(item: Item, statuses: Statuses) -> dict[str, Any]:

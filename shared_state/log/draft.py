@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -220,6 +220,23 @@ class Draft:
     def unit(self) -> Unit:
         """To look at records and streams as they would be."""
         return Unit(self._write_set, Provenance(""))
+
+    def rows_where(self, stream: int, type: str, fields: Mapping[str, Any]) -> list[Row]:
+        """Rows of a type whose fields equal these values; see `log.stream`."""
+        changed = self._write_set.changed(stream, type)
+        there = [] if stream < 0 else committed.rows_where(stream, type, fields)
+        mine = [row for row in changed.values() if row is not None and committed.has_fields(row, fields)]
+        found = [*(row for row in there if row.key not in changed), *mine]
+        return sorted(found, key=lambda row: row.created)
+
+    def count_of(self, stream: int, type: str) -> int:
+        """How many rows of a type there are."""
+        changed = self._write_set.changed(stream, type)
+        mine = sum(row is not None for row in changed.values())
+        if stream < 0:
+            return mine
+        of_type = RowRecord.objects.filter(stream=stream, type=type)
+        return of_type.count() - of_type.filter(key__in=changed).count() + mine
 
 
 def _overlaid(write_set: _DraftWriteSet, stream: int, type: str) -> list[Row]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import merge
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, JSONField, QuerySet, Value
+from django.db.models.fields.json import KeyTransform, KeyTransformExact
 
 from shared_state.core.types import Event, Provenance, Row, StreamInfo
 from shared_state.exceptions import StreamNotFound
@@ -16,6 +17,8 @@ from shared_state.write.sql import as_row, dialect
 from shared_state.write.unit import row_of
 
 M = TypeVar("M", EventRecord, RowRecord)
+_EXACT = 2**53
+"""Up to which numbers all databases and readers of JSON agree."""
 _NEAR = 4  # how many records are looked at for each one that is asked for, before types are read one by one
 
 
@@ -105,6 +108,38 @@ def row(stream: int, type: str, key: str) -> Row | None:
     """The committed row of a type with a key, or `None`."""
     found = dialect().rows([(stream, type, key)])
     return as_row(found[0]) if found else None
+
+
+def rows_where(stream: int, type: str, fields: Mapping[str, Any]) -> list[Row]:
+    """The rows of a type whose fields, as they are stored, equal these values, in order of creation.
+
+    Equal is what Python calls so (`1 == 1.0 == True`). The database chooses by texts and numbers, where it
+    means the same or less; what it cannot tell is compared here.
+    """
+    found = RowRecord.objects.filter(stream=stream, type=type)
+    for name, value in fields.items():
+        if name.isascii() and name.isidentifier() and _means_the_same(value):
+            is_wanted = KeyTransformExact(KeyTransform(name, "value"), Value(value, JSONField()))
+            found = found.filter(is_wanted)
+    chosen = (row_of(record) for record in found.order_by("created"))
+    return [row for row in chosen if has_fields(row, fields)]
+
+
+def has_fields(row: Row, fields: Mapping[str, Any]) -> bool:
+    """Whether fields of a row equal these values."""
+    return all(row.value.get(name) == value for name, value in fields.items())
+
+
+def _means_the_same(value: Any) -> bool:
+    """Whether the database finds no fewer rows by a value than Python would."""
+    if isinstance(value, str):
+        return "\0" not in value
+    return type(value) is int and 1 < abs(value) < _EXACT  # 0 and 1 are also what False and True equal
+
+
+def count_of(stream: int, type: str) -> int:
+    """How many rows of a type there are."""
+    return RowRecord.objects.filter(stream=stream, type=type).count()
 
 
 def window(

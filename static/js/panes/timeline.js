@@ -164,7 +164,7 @@ function announce(text) {
   document.getElementById("announce").textContent = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
-// -- sums of a run's steps
+// -- what a run has come to: its last finished step says so, however many of its steps are shown
 
 const short = (count) => (count < 1000 ? String(count) : count < 999500 ? `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`);
 
@@ -172,11 +172,15 @@ function total(run) {
   const label = run.querySelector("[data-total]");
   if (!label) return;
   const steps = [...run.querySelectorAll("[data-step]")];
-  const sum = (name) => steps.reduce((all, step) => all + Number(step.dataset[name] || 0), 0);
-  const cost = sum("cost");
+  const last = steps.findLastIndex((step) => step.dataset.totalSteps);
+  const known = last < 0 ? {} : steps[last].dataset;
+  const after = steps.slice(last + 1);
+  const sum = (name, before) => after.reduce((all, step) => all + Number(step.dataset[name] || 0), Number(before || 0));
+  const count = Number(known.totalSteps || 0) + after.length;
+  const [input, output, cost] = [sum("in", known.totalIn), sum("out", known.totalOut), sum("cost", known.totalCost)];
   const models = [...new Set(steps.map((step) => step.dataset.model).filter(Boolean))];
-  const parts = [`${steps.length} step${steps.length === 1 ? "" : "s"}`];
-  if (sum("in") || sum("out")) parts.push(`${short(sum("in"))} in`, `${short(sum("out"))} out`);
+  const parts = [`${count} step${count === 1 ? "" : "s"}`];
+  if (input || output) parts.push(`${short(input)} in`, `${short(output)} out`);
   if (cost > 0) parts.push(`$${cost.toFixed(cost < 0.1 && cost ? 4 : 2)}`);
   label.textContent = [...parts, ...models].join(" · ");
 }
