@@ -12,6 +12,7 @@ A handler that is run again after a crash repeats itself: each change has a key 
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -41,8 +42,10 @@ from shared_state.api import (
 MAX_NAME = 160
 """The longest description in a change's key; a longer one is cut, and told apart by its hash."""
 
-MOST_TRIES = 8
-"""How often changes are worked out anew that others overtook."""
+MOST_TRIES = 64
+"""How often changes are worked out that others overtake. Each time somebody else got on, so few need many."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+"""Before changes are worked out anew, in seconds, at most; doubled each time."""
 
 T = TypeVar("T")
 Operation = Callable[[Unit], Any]
@@ -167,7 +170,7 @@ class Session:
             result, events = await self._work_out(scope, verb, provenance)
             scope.staged.append(Staged(verb, target, events))
             return result
-        for left in reversed(range(MOST_TRIES)):
+        for number in range(1, MOST_TRIES + 1):
             result, events = await in_thread(Draft().do, verb, provenance)
             if not events:  # it was done before
                 return result
@@ -175,8 +178,9 @@ class Session:
             try:
                 return await submit(doing, provenance=provenance, fence=self.fence)
             except VersionConflict:
-                if not left:
+                if number == MOST_TRIES:
                     raise
+                await _step_aside(number)
         raise AssertionError("unreachable")
 
     async def _work_out(
@@ -216,14 +220,15 @@ class Session:
         if not scope.staged and not last:
             return
         provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
-        for left in reversed(range(MOST_TRIES)):
+        for number in range(1, MOST_TRIES + 1):
             checks = [_checking(scope.seen)] if scope.staged and scope.seen else []
             work = together([*checks, *_steps(scope.staged), *last])
             try:
                 await submit(work, provenance=provenance, fence=self.fence)
             except VersionConflict:
-                if not left:
+                if number == MOST_TRIES:
                     raise
+                await _step_aside(number)
                 await in_thread(_redo, scope, provenance)
             else:
                 return
@@ -232,6 +237,12 @@ class Session:
         """Append to the entity's own log: the hot path of the agent loop. Others go before `background`."""
         origin = Provenance(self.writer, self.claimed.key, run)
         return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
+
+
+async def _step_aside(number: int) -> None:
+    """Wait a moment after the n-th conflict: many who change one row would overtake each other for ever."""
+    longest = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  no secret
 
 
 def _steps(staged: Iterable[Staged]) -> list[Operation]:
