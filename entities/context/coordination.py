@@ -34,7 +34,6 @@ from shared_state.api import (
     Verb,
     collections,
     info_of,
-    read,
     require,
 )
 from shared_state.models import RowRecord, Stream
@@ -55,7 +54,7 @@ class EntityHandle:
 
     async def events(self, after: int = 0, limit: int = 500) -> list[Event]:
         """Its log after an offset, oldest first."""
-        return await self._session.read(lambda reader: _log(self._stream.of(reader), after, limit))
+        return await self._session.read(lambda reader: reader.read(self._stream.of(reader), after, limit))
 
     async def send(self, message: Any, *, type: str | None = None) -> None:
         """Send it a message. Raises `EntityStopped`, `InvalidInput`."""
@@ -252,11 +251,6 @@ def _stream(path: str) -> Stream:
     if found is None:
         raise StreamNotFound(f"There is no shared state {path.removeprefix('shared:')!r}; mkdb makes one.")
     return found
-
-
-def _log(stream: int, after: int, limit: int) -> list[Event]:
-    """What is committed of a log: nothing, before it is there itself."""
-    return read(stream, after, limit) if stream > 0 else []
 
 
 def _staged_entity(reader: Any, url: str) -> Entity | None:

@@ -12,6 +12,7 @@ A handler that is run again after a crash repeats itself: each change has a key 
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,8 +42,10 @@ from shared_state.api import (
 MAX_NAME = 160
 """The longest description in a change's key; a longer one is cut, and told apart by its hash."""
 
-MOST_TRIES = 8
-"""How often changes are worked out anew that others overtook."""
+MOST_TRIES = 64
+"""How often changes are worked out that others overtake. Each time somebody else got on, so few need many."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
+"""Before changes are worked out anew, in seconds, at most; doubled each time."""
 
 T = TypeVar("T")
 Operation = Callable[[Unit], Any]
@@ -160,9 +163,7 @@ class Session:
         scope, provenance = self.scope, self.provenance()
         if not scope.atomic:
             return await submit(operation, provenance=provenance, fence=self.fence)
-        result, _ = await self._work_out(scope, operation, provenance)
-        scope.staged.append(Staged(operation))
-        return result
+        return await self._hold_back(scope, operation, provenance)
 
     async def change_row(self, verb: Verb[T], target: Target, again: Callable[[Unit, NewEvent], T]) -> T:
         """The same for one row of `target`, where `verb` may call what users wrote: never in the writer.
@@ -172,10 +173,8 @@ class Session:
         """
         scope, provenance = self.scope, self.provenance()
         if scope.atomic:
-            result, events = await self._work_out(scope, verb, provenance)
-            scope.staged.append(Staged(verb, target, events))
-            return result
-        for left in reversed(range(MOST_TRIES)):
+            return await self._hold_back(scope, verb, provenance, target)
+        for number in range(1, MOST_TRIES + 1):
             result, events = await in_thread(Draft().do, verb, provenance)
             if not events:  # it was done before
                 return result
@@ -183,25 +182,35 @@ class Session:
             try:
                 return await submit(doing, provenance=provenance, fence=self.fence)
             except VersionConflict:
-                if not left:
+                if number == MOST_TRIES:
                     raise
+                await _step_aside(number)
         raise AssertionError("unreachable")
 
-    async def _work_out(
-        self, scope: Scope, operation: Callable[[Unit], T], provenance: Provenance
-    ) -> tuple[T, list[NewEvent]]:
-        async with scope.turn:
+    async def _hold_back(
+        self,
+        scope: Scope,
+        operation: Callable[[Unit], T],
+        provenance: Provenance,
+        target: Target | None = None,
+    ) -> T:
+        """Work it out and note it for the commit: both or neither, also for who is cancelled meanwhile."""
+
+        def work() -> T:
             if scope.draft is None:
-                scope.draft = await in_thread(Draft)
-            return await in_thread(scope.draft.do, operation, provenance)
+                scope.draft = Draft()
+            result, events = scope.draft.do(operation, provenance)
+            scope.staged.append(Staged(operation, target, events if target is not None else ()))
+            return result
+
+        return await _in_turn(scope, work)
 
     async def read(self, look: Callable[[Any], T]) -> T:
         """Read what is committed, and what an open `atomic` has staged."""
         scope = self.scope
         if scope.draft is None:
             return await in_thread(look, committed)
-        async with scope.turn:
-            return await in_thread(look, scope.draft)
+        return await _in_turn(scope, lambda: look(scope.draft))
 
     async def read_row(self, find: Callable[[Any], int], type: str, key: str) -> Row | None:
         """One row of the stream that `find` finds. In `atomic`, the commit checks that it is still so."""
@@ -224,14 +233,15 @@ class Session:
         if not scope.staged and not last:
             return
         provenance = Provenance(self.writer, self.claimed.key, scope.run, scope.tool_call)
-        for left in reversed(range(MOST_TRIES)):
+        for number in range(1, MOST_TRIES + 1):
             checks = [_checking(scope.seen)] if scope.staged and scope.seen else []
             work = together([*checks, *_steps(scope.staged), *last])
             try:
                 await submit(work, provenance=provenance, fence=self.fence)
             except VersionConflict:
-                if not left:
+                if number == MOST_TRIES:
                     raise
+                await _step_aside(number)
                 await in_thread(_redo, scope, provenance)
             else:
                 return
@@ -240,6 +250,23 @@ class Session:
         """Append to the entity's own log: the hot path of the agent loop. Others go before `background`."""
         origin = Provenance(self.writer, self.claimed.key, run)
         return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
+
+
+async def _in_turn(scope: Scope, work: Callable[[], T]) -> T:
+    """Do something with a scope's draft in a thread. Who is cancelled waits until it is done."""
+    async with scope.turn:
+        doing = asyncio.ensure_future(in_thread(work))
+        try:
+            return await asyncio.shield(doing)
+        finally:
+            if not doing.done():
+                await asyncio.wait([doing])
+
+
+async def _step_aside(number: int) -> None:
+    """Wait a moment after the n-th conflict: many who change one row would overtake each other for ever."""
+    longest = min(FIRST_PAUSE * 2**number, LONGEST_PAUSE)
+    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  no secret
 
 
 def _steps(staged: Iterable[Staged]) -> list[Operation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +25,8 @@ SLUG = "crashtest"
 TOPIC = "should cities ban private cars?"
 MESSAGES = 3
 """How many messages a round of `joined` sends, each in a transaction of the caller's."""
+PIECES = 50
+"""How many rows a part of `staging` puts into a collection, in one transaction."""
 TIMEOUT_SECONDS = 60.0
 """How long one run may take, in seconds."""
 POLL_SECONDS = 0.002
@@ -141,8 +144,79 @@ def _pruning(rounds: int, boundary: batch.CommitHook) -> None:
     connection.commit = commit  # type: ignore[method-assign]
 
 
+# -- staging: an agent whose tool, and whose handler, stage many changes in several streams, and a worker
+
+
+def _define_filler() -> None:
+    """`filler` fills a board and itself, in a tool and in a block of its own; `filled` only listens."""
+    board = api.SharedStateSchema(pieces=api.Collection())
+
+    @api.registry.define("filled")
+    async def filled(ctx: Any, wake: Any) -> None:
+        """It is there to be made and told."""
+
+    @api.registry.define("filler", state={"pieces": api.Collection(), "sums": api.Collection()})
+    async def filler(ctx: Any, wake: Any) -> None:
+        @api.tool(retry_safe=True)
+        async def fill(number: int) -> str:
+            """Make a board, and somebody, and put pieces everywhere."""
+            shared = await ctx.mkdb(f"{SLUG}-{number}", board)
+            child = await ctx.spawn("filled", f"{SLUG}-{number}")
+            await child.send("Look.")
+            await _put_pieces(ctx, shared.pieces, f"tool-{number}")
+            return f"{await shared.pieces.count()} pieces"
+
+        async with ctx.atomic():
+            await ctx.state.sums.upsert(key="sum", n=0)
+            await _put_pieces(ctx, ctx.state.pieces, "handler")
+        steps = [("fill", {"number": number}) for number in range(wake.payload["rounds"])]
+        await ctx.use_agent(
+            "You fill.", tools=[fill], test_responses=[*([step] for step in steps), "Done."]
+        ).run()
+
+
+async def _put_pieces(ctx: Any, pieces: Any, part: str) -> None:
+    for number in range(PIECES):
+        await pieces.insert(key=f"{part}-{number}")
+        await ctx.state.sums.update("sum", lambda row: {**row, "n": row["n"] + 1})
+
+
+def _prepare_staging(rounds: int) -> None:
+    _define_filler()
+    api.registry.store()
+    api.spawn_now(OWNER, api.NewEntity("filler", SLUG, message={"rounds": rounds}))
+
+
+def _staging(rounds: int, boundary: batch.CommitHook) -> None:
+    _define_filler()
+    batch.commit_hook = boundary
+    asyncio.run(_until_over())
+
+
+def _torn_staging() -> list[str]:
+    """Each part has all of its pieces or none, and what else it staged with them."""
+    keys = RowRecord.objects.filter(type__endswith=":pieces").values_list("key", flat=True)
+    parts = Counter(key.rpartition("-")[0] for key in keys)
+    faults = [
+        f"{part} put {found} of its {PIECES} pieces" for part, found in parts.items() if found != PIECES
+    ]
+    sums = [row.value["n"] for row in RowRecord.objects.filter(type="state:sums")]
+    if sum(sums) != sum(parts.values()):
+        faults.append(f"{sum(parts.values())} pieces are there, and {sums} were counted")
+    tools = sum(part.startswith("tool-") for part in parts)
+    done = RowRecord.objects.filter(type="tool_call", value__status="completed").count()
+    made, told = (
+        Entity.objects.filter(type="filled"),
+        RowRecord.objects.filter(type="inbox", value__payload="Look."),
+    )
+    if {tools, done, made.count(), told.count()} != {tools}:
+        faults.append(f"{tools} boards, {done} results, {made.count()} agents, {told.count()} messages")
+    return faults
+
+
 SCENARIOS = {
     "debate": Scenario(_prepare_debate, _debate),
     "joined": Scenario(_prepare_joined, _joined, _torn_joined),
     "pruning": Scenario(_prepare_pruning, _pruning),
+    "staging": Scenario(_prepare_staging, _staging, _torn_staging),
 }

@@ -162,7 +162,9 @@ class _DraftUnit(Unit):
             (new,) = events
             depends = new.operation == "update" or new.expect_version is not None
             version = self._draft.base_of_last() if depends else None
-            self.asked.append(replace(new, expect_version=version))
+            # A copy: who gave the value may change it before it is committed.
+            value = None if new.operation == "delete" else done[0].value
+            self.asked.append(replace(new, value=value, expect_version=version))
         return done
 
     def rows(self, stream: int, type: str) -> list[Row]:
@@ -196,6 +198,8 @@ class Draft:
         try:
             result = operation(unit)
             done = True
+        except StopIteration as error:  # no future lets it through: who waits for it would wait for ever
+            raise RuntimeError("A unit raised StopIteration.") from error
         finally:
             if not done:
                 self._write_set.undo(mark)
@@ -220,6 +224,14 @@ class Draft:
     def unit(self) -> Unit:
         """To look at records and streams as they would be."""
         return Unit(self._write_set, Provenance(""))
+
+    def read(self, stream: int, after: int, limit: int) -> list[Event]:
+        """Events after an offset. The offsets of those that were drafted are what they would be now."""
+        there = [] if stream < 0 else committed.read(stream, after, limit)
+        mine = [
+            event for event in self._write_set.appended if event.stream == stream and event.offset > after
+        ]
+        return [*there, *mine][:limit]
 
     def rows_where(self, stream: int, type: str, fields: Mapping[str, Any]) -> list[Row]:
         """Rows of a type whose fields equal these values; see `log.stream`."""

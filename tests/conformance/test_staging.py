@@ -216,6 +216,31 @@ async def test_tasks_of_a_handler_may_stage_side_by_side(actor: Acting) -> None:
     assert len(await values(actor.url, "state:mine")) == 50
 
 
+async def test_a_change_whose_caller_was_cancelled_is_staged_whole(actor: Acting) -> None:
+    """The thread that works it out is not stopped by that, and what is read later agrees with the commit."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(row: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(10)
+        return {**row, "n": 2}
+
+    async def act(ctx: Any) -> Any:
+        async with ctx.atomic():
+            await ctx.state.mine.insert(key="a", n=1)
+            changing = asyncio.create_task(ctx.state.mine.update("a", slow))
+            await asyncio.to_thread(begun.wait, 10)
+            changing.cancel()
+            reading = asyncio.create_task(ctx.state.mine.get("a"))
+            asyncio.get_running_loop().call_soon(go_on.set)
+            with pytest.raises(asyncio.CancelledError):
+                await changing
+            return (await reading)["n"]
+
+    assert await actor.do(act) == 2
+    assert await values(actor.url, "state:mine") == [{"key": "a", "n": 2}]
+
+
 async def test_who_decides_otherwise_when_it_is_run_again_does_nothing_twice(types: Registry) -> None:
     calls: list[int] = []
 
