@@ -187,9 +187,10 @@ async def test_who_is_made_inside_can_be_told_asked_and_observed_inside(actor: A
             await ctx.send(child.entity_url, "later", after=timedelta(hours=1))
             status = await child.status()
             seen = await ctx.observe(entity(child.entity_url))
-            return status, await seen.db.collections.mine.all(), await child.events()
+            told = [event.type for event in await child.events()]
+            return status, await seen.db.collections.mine.all(), told
 
-    assert await actor.do(act) == ("idle", [], [])
+    assert await actor.do(act) == ("idle", [], ["entity_created", "inbox"])
     assert await said_to("/friend/new") == ["hello"]
     assert await look(lambda: [timer.entity.url for timer in Timer.objects.all()]) == ["/friend/new"]
 
