@@ -15,9 +15,10 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -46,11 +47,12 @@ class Lanes:
         self._background: deque[Job] = deque()
         self._open = True
 
-    def put(self, job: Job) -> bool:
-        """Queue a unit. False if these are closed."""
+    def put(self, jobs: Iterable[Job]) -> bool:
+        """Queue units, all or none. False if these are closed."""
         with self._changed:
             if self._open:
-                (self._background if job.background else self._urgent).append(job)
+                for job in jobs:
+                    (self._background if job.background else self._urgent).append(job)
                 self._changed.notify()
             return self._open
 
@@ -82,9 +84,9 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._thread.start()
 
-    def put(self, job: Job) -> bool:
-        """Queue a unit. False if this writer takes no more."""
-        return self._lanes.put(job)
+    def put(self, jobs: Sequence[Job]) -> bool:
+        """Queue units, all or none. False if this writer takes no more."""
+        return self._lanes.put(jobs)
 
     def stop(self) -> None:
         """Write what is queued, then end the thread."""
@@ -164,9 +166,30 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _put(job: Job) -> None:
+_gathered: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Job]] = WeakKeyDictionary()
+"""What the present turn of a loop has asked for so far."""
+
+
+def _gather(loop: asyncio.AbstractEventLoop, job: Job) -> None:
+    """Queue a unit at the end of the loop's turn, with the others of that turn.
+
+    One by one, the first would wake the writer, and both threads take turns for the interpreter from then on:
+    the batch would be small, and cost more time in waiting than in work.
+    """
     _require_no_unit()
-    while not writer().put(job):
+    if waiting := _gathered.get(loop):
+        waiting.append(job)
+        return
+    _gathered[loop] = [job]
+    loop.call_soon(_hand_over, loop)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop) -> None:
+    _put(_gathered.pop(loop))
+
+
+def _put(jobs: Sequence[Job]) -> None:
+    while not writer().put(jobs):
         pass  # stopped between these two; the next one is new
 
 
@@ -183,7 +206,7 @@ async def submit(run: Callable[[Unit], T], *, provenance: Provenance, fence: Fen
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    _put(Job(provenance, fence, run, None, future, loop))
+    _gather(loop, Job(provenance, fence, run, None, future, loop))
     return await future
 
 
@@ -203,7 +226,7 @@ async def append(
     check(events, provenance)
     loop = asyncio.get_running_loop()
     future: asyncio.Future[list[Event]] = loop.create_future()
-    _put(Job(provenance, fence, None, (stream, events), future, loop, background=background))
+    _gather(loop, Job(provenance, fence, None, (stream, events), future, loop, background=background))
     return await future
 
 
@@ -221,5 +244,5 @@ def unit(run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | Non
     job = Job(provenance, fence, run, None, future, None)
     if joined.is_open():
         return joined.run(job)  # type: ignore[no-any-return]
-    _put(job)
+    _put([job])
     return future.result()

@@ -199,8 +199,8 @@ def waiting(background: bool, name: str) -> Job:
 def test_what_somebody_waits_for_goes_before_the_background() -> None:
     lanes = Lanes()
     for number in range(writer.BACKGROUND_AT_ONCE + 10):
-        lanes.put(waiting(True, f"piece {number}"))
-    lanes.put(waiting(False, "message"))
+        lanes.put([waiting(True, f"piece {number}")])
+    lanes.put([waiting(False, "message")])
 
     taken = [job.provenance.writer for job in lanes.take(100)]
     rest = [job.provenance.writer for job in lanes.take(100)]
@@ -211,18 +211,18 @@ def test_what_somebody_waits_for_goes_before_the_background() -> None:
 
 def test_the_background_never_stands_whatever_else_there_is() -> None:
     lanes = Lanes()
-    lanes.put(waiting(True, "piece"))
+    lanes.put([waiting(True, "piece")])
     for number in range(10):
-        lanes.put(waiting(False, f"message {number}"))
+        lanes.put([waiting(False, f"message {number}")])
 
     assert [job.provenance.writer for job in lanes.take(4)] == [*(f"message {n}" for n in range(4)), "piece"]
 
 
 def test_closed_lanes_give_what_is_left_and_take_no_more() -> None:
     lanes = Lanes()
-    lanes.put(waiting(True, "piece"))
+    lanes.put([waiting(True, "piece")])
     lanes.close()
 
-    assert not lanes.put(waiting(False, "late"))
+    assert not lanes.put([waiting(False, "late")])
     assert [job.provenance.writer for job in lanes.take(4)] == ["piece"]
     assert lanes.take(4) == []
