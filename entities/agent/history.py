@@ -51,15 +51,16 @@ class Histories:
         Uses the database in the caller's thread. Raises `StreamNotFound`.
         """
         # Before the rows: they may be newer than the head says, never older.
-        at = Stream.objects.filter(pk=stream).values_list("head", "created_at").first()
-        if at is None:
+        found = Stream.objects.filter(pk=stream).values_list("head", "created_at", "begins").first()
+        if found is None:
             raise StreamNotFound(f"There is no stream {stream}.")
-        rows = self._refreshed(stream, types, self._take(stream, at[1]))
+        at, begins = found[:2], found[2]
+        rows = self._refreshed(stream, types, self._take(stream, at[1], begins))
         if rows is None:
             rows = {(row.type, row.key): row for row in newest_rows(stream, limit=limit, types=types)}
-        found = sorted(rows.values(), key=lambda row: row.created)[-limit:]
-        self._keep(stream, _Kept(*at, {(row.type, row.key): row for row in found}, time.monotonic()))
-        return found
+        newest = sorted(rows.values(), key=lambda row: row.created)[-limit:]
+        self._keep(stream, _Kept(*at, {(row.type, row.key): row for row in newest}, time.monotonic()))
+        return newest
 
     def forget(self) -> None:
         """Keep nothing."""
@@ -83,13 +84,15 @@ class Histories:
         # With some deleted, older ones may have come into view.
         return rows if len(rows) >= len(kept.rows) else None
 
-    def _take(self, stream: int, made: datetime) -> _Kept | None:
+    def _take(self, stream: int, made: datetime, begins: int) -> _Kept | None:
+        """What is kept, if the log can tell what changed since: a past that was archived cannot."""
         with self._lock:
             kept = self._kept.pop(stream, None)
             if kept is None:
                 return None
             self._count -= len(kept.rows)
-        is_warm = kept.made == made and time.monotonic() - kept.read_at < WARM_SECONDS
+        is_told = kept.made == made and kept.head >= begins - 1
+        is_warm = is_told and time.monotonic() - kept.read_at < WARM_SECONDS
         return kept if is_warm else None
 
     def _keep(self, stream: int, kept: _Kept) -> None:

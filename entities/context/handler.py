@@ -247,10 +247,15 @@ class HandlerContext(Generic[S]):
 
     @asynccontextmanager
     async def atomic(self) -> AsyncIterator[None]:
-        """What is changed inside becomes visible together, or not at all if something is raised."""
+        """What is changed inside becomes visible together, or not at all if something is raised.
+
+        Within another, and within a tool call, it is a part: it becomes visible with the whole, and what is
+        raised inside undoes the part alone if it is caught.
+        """
         outer = self.session.scope
         if outer.atomic:
-            yield
+            async with self.session.block():
+                yield
             return
         scope = Scope(outer.name("atomic"), outer.run, outer.tool_call, atomic=True)
         token = self.session.enter(scope)

@@ -15,7 +15,8 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -73,6 +74,8 @@ class Staged:
     operation: Operation
     target: Target | None = None
     events: Sequence[NewEvent] = ()
+    blocks: tuple[object, ...] = ()
+    """The blocks within the scope that it was made in."""
 
 
 class Reader(Protocol):
@@ -130,6 +133,7 @@ class Session:
         self.writer = f"agent:{claimed.entity.url}"
         self._wake_scope = Scope(claimed.key)
         self._scope: ContextVar[Scope] = ContextVar(f"scope-{claimed.wake.pk}", default=self._wake_scope)
+        self._blocks: ContextVar[tuple[object, ...]] = ContextVar(f"blocks-{claimed.wake.pk}", default=())
 
     @property
     def scope(self) -> Scope:
@@ -157,6 +161,19 @@ class Session:
     def leave(self, token: Any) -> None:
         """Go back to the scope before."""
         self._scope.reset(token)
+
+    @asynccontextmanager
+    async def block(self) -> AsyncIterator[None]:
+        """A part of an atomic scope: what is raised inside undoes what was staged inside, and goes on."""
+        scope, block = self.scope, object()
+        token, done = self._blocks.set((*self._blocks.get(), block)), False
+        try:
+            yield
+            done = True
+        finally:
+            self._blocks.reset(token)
+            if not done:
+                await _in_turn(scope, lambda: _undo(scope, block, self.provenance()))
 
     async def change(self, operation: Callable[[Unit], T]) -> T:
         """Do a change, or stage it. Raises what it raises, and `StaleEpoch`."""
@@ -195,12 +212,13 @@ class Session:
         target: Target | None = None,
     ) -> T:
         """Work it out and note it for the commit: both or neither, also for who is cancelled meanwhile."""
+        blocks = self._blocks.get()
 
         def work() -> T:
             if scope.draft is None:
                 scope.draft = Draft()
             result, events = scope.draft.do(operation, provenance)
-            scope.staged.append(Staged(operation, target, events if target is not None else ()))
+            scope.staged.append(Staged(operation, target, events if target is not None else (), blocks))
             return result
 
         return await _in_turn(scope, work)
@@ -323,6 +341,18 @@ def _redo(scope: Scope, provenance: Provenance) -> None:
     """
     for place, version in scope.seen.items():
         _check(committed.row(*place), place, version)
+    _draft_anew(scope, provenance)
+
+
+def _undo(scope: Scope, block: object, provenance: Provenance) -> None:
+    """Forget what was staged in a block."""
+    left = [each for each in scope.staged if block not in each.blocks]
+    if len(left) < len(scope.staged):
+        scope.staged = left
+        _draft_anew(scope, provenance)
+
+
+def _draft_anew(scope: Scope, provenance: Provenance) -> None:
     scope.draft = Draft()
     for each in scope.staged:
         _, events = scope.draft.do(each.operation, provenance)

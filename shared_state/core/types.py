@@ -28,6 +28,20 @@ def holds_nul(data: bytes) -> bool:
     return b"\\u0000" in data and _NUL.search(data) is not None
 
 
+def is_storable(text: str) -> bool:
+    """Whether both databases keep a text: no NUL is in it, and no half of a surrogate pair.
+
+    >>> is_storable("a"), is_storable("a\\0"), is_storable("\\ud800")
+    (True, False, False)
+    """
+    if "\0" in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def format_offset(offset: int) -> str:
     """The opaque, bytewise ordered form that leaves the process; 0 is the beginning."""
     return f"{offset // _HIGH:016d}_{offset % _HIGH:016d}"

@@ -20,9 +20,10 @@ from shared_state.log import stream as committed
 from shared_state.models import RowRecord
 from shared_state.write.sql import ClientKey, Dialect, RowKey, RowRange, as_row, dialect
 from shared_state.write.statements import Values
+from shared_state.write.streams import ABSENT
 from shared_state.write.tables import Tables
 from shared_state.write.unit import Unit
-from shared_state.write.write_set import WriteSet
+from shared_state.write.write_set import Mark, WriteSet
 
 T = TypeVar("T")
 VERSION = 5
@@ -31,6 +32,8 @@ FEW_LOOKS = 16
 """After how many looks at rows of a type all its keys are read at once."""
 MOST_KEYS = 10_000
 """How many those may be."""
+AT_ONCE = 10_000
+"""How many keys one query is given; databases have a limit."""
 
 
 class _Unlocked:
@@ -89,13 +92,21 @@ class _DraftTables(Tables):
     def flush(self) -> None:
         """Nothing is written."""
 
+    def forget_clean(self) -> None:
+        """Forget what was read and not changed here, and who was found where: both are asked for again."""
+        self._answers.clear()
+        for model, held in self._held.items():
+            kept = {**self._new.get(model, {}), **self._changed.get(model, {}), **self._gone.get(model, {})}
+            for key in held.keys() - kept.keys():
+                del held[key]
+
 
 class _DraftWriteSet(WriteSet):
     """`_dirty` holds, for the whole life of the draft, which rows are as it left them."""
 
     def __init__(self) -> None:
         super().__init__(_Unlocked(dialect()), clock.now(), waits=True)
-        self.tables = _DraftTables()
+        self.tables: _DraftTables = _DraftTables()
         self.streams.whole = True
         self.is_new = False
         """Whether nothing of this was done before: it is committed at once, so one key tells of all."""
@@ -107,6 +118,7 @@ class _DraftWriteSet(WriteSet):
     def _current(self, place: RowKey) -> Values | None:
         if place not in self._rows and place[0] > 0 and self._is_absent(place):
             self._rows[place] = None
+            self._learned.append((self._rows, place, ABSENT))
         return super()._current(place)
 
     def _is_absent(self, place: RowKey) -> bool:
@@ -131,6 +143,21 @@ class _DraftWriteSet(WriteSet):
 
     def flush(self) -> None:
         """Nothing is written."""
+
+    def forget_clean(self, since: Mark) -> None:
+        """Forget what was read since then and not changed: by the next look, others may have changed it."""
+        for table, key, _ in self._learned[since.learned :]:
+            if table is self._rows and key not in self._dirty:
+                table.pop(key, None)
+        self.tables.forget_clean()
+
+    def doubt(self) -> bool:
+        """Take nothing for granted any more. Whether anything was."""
+        assumed = self.is_new or bool(self._keys)
+        self.is_new = False
+        self._looks.clear()
+        self._keys.clear()
+        return assumed
 
     def is_changed(self, place: RowKey) -> bool:
         return place in self._dirty
@@ -186,10 +213,10 @@ class Draft:
         try:
             return self._do(operation, provenance)
         except (RowExists, RowNotFound):
-            if not self._write_set.is_new:
+            if not self._write_set.doubt():
                 raise
-        # Who was cut off and decides otherwise now may come to one that was done after one that was not.
-        self._write_set.is_new = False
+        # Who was cut off and decides otherwise now may come to one that was done after one that was not; and
+        # a row that was not there when the keys were read may have been made since.
         return self._do(operation, provenance)
 
     def _do(self, operation: Callable[[Unit], T], provenance: Provenance) -> tuple[T, list[NewEvent]]:
@@ -203,6 +230,7 @@ class Draft:
         finally:
             if not done:
                 self._write_set.undo(mark)
+            self._write_set.forget_clean(mark)
         return result, unit.asked
 
     # -- reading: what was drafted over what is committed now
@@ -247,8 +275,9 @@ class Draft:
         mine = sum(row is not None for row in changed.values())
         if stream < 0:
             return mine
-        of_type = RowRecord.objects.filter(stream=stream, type=type)
-        return of_type.count() - of_type.filter(key__in=changed).count() + mine
+        of_type, keys = RowRecord.objects.filter(stream=stream, type=type), list(changed)
+        parts = (keys[first : first + AT_ONCE] for first in range(0, len(keys), AT_ONCE))
+        return of_type.count() - sum(of_type.filter(key__in=part).count() for part in parts) + mine
 
 
 def _overlaid(write_set: _DraftWriteSet, stream: int, type: str) -> list[Row]:

@@ -7,10 +7,10 @@ from heapq import merge
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db.models import Count, JSONField, QuerySet, Value
-from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models import Count, JSONField, Q, QuerySet, Value
+from django.db.models.fields.json import KeyTransform, KeyTransformExact, KeyTransformIsNull
 
-from shared_state.core.types import Event, Provenance, Row, StreamInfo
+from shared_state.core.types import Event, Provenance, Row, StreamInfo, is_storable
 from shared_state.exceptions import StreamNotFound
 from shared_state.models import EventRecord, RowRecord, Stream
 from shared_state.write.sql import as_row, dialect
@@ -40,8 +40,8 @@ def event_of(record: EventRecord) -> Event:
 
 def get_stream(path: str) -> StreamInfo:
     """The stream at a path. Raises `StreamNotFound`."""
-    # PostgreSQL refuses to look for text with a NUL in it, so nothing has such a name.
-    stream = None if "\x00" in path else Stream.objects.filter(path=path).first()
+    # A database refuses to look for what it cannot keep, so nothing has such a name.
+    stream = Stream.objects.filter(path=path).first() if is_storable(path) else None
     if stream is None:
         raise StreamNotFound(f"There is no stream at {path!r}.")
     return info_of(stream)
@@ -49,7 +49,8 @@ def get_stream(path: str) -> StreamInfo:
 
 def get_streams(paths: Collection[str]) -> dict[str, StreamInfo]:
     """Those of these paths that there are, in one query."""
-    return {stream.path: info_of(stream) for stream in Stream.objects.filter(path__in=paths)}
+    there = Stream.objects.filter(path__in=[path for path in paths if is_storable(path)])
+    return {stream.path: info_of(stream) for stream in there}
 
 
 def get_stream_by_id(ident: int) -> StreamInfo:
@@ -106,21 +107,22 @@ def rows(stream: int, type: str) -> list[Row]:
 
 def row(stream: int, type: str, key: str) -> Row | None:
     """The committed row of a type with a key, or `None`."""
-    found = dialect().rows([(stream, type, key)])
+    found = dialect().rows([(stream, type, key)]) if is_storable(key) else []
     return as_row(found[0]) if found else None
 
 
 def rows_where(stream: int, type: str, fields: Mapping[str, Any]) -> list[Row]:
     """The rows of a type whose fields, as they are stored, equal these values, in order of creation.
 
-    Equal is what Python calls so (`1 == 1.0 == True`). The database chooses by texts and numbers, where it
-    means the same or less; what it cannot tell is compared here.
+    Equal is what Python calls so (`1 == 1.0 == True`). The database chooses by plain values, and finds no
+    fewer than that; what it cannot tell is compared here.
     """
     found = RowRecord.objects.filter(stream=stream, type=type)
     for name, value in fields.items():
-        if name.isascii() and name.isidentifier() and _means_the_same(value):
-            is_wanted = KeyTransformExact(KeyTransform(name, "value"), Value(value, JSONField()))
-            found = found.filter(is_wanted)
+        if isinstance(value, str) and not is_storable(value):
+            return []
+        if name.isascii() and name.isidentifier() and (wanted := _where(KeyTransform(name, "value"), value)):
+            found = found.filter(wanted)
     chosen = (row_of(record) for record in found.order_by("created"))
     return [row for row in chosen if has_fields(row, fields)]
 
@@ -130,11 +132,20 @@ def has_fields(row: Row, fields: Mapping[str, Any]) -> bool:
     return all(row.value.get(name) == value for name, value in fields.items())
 
 
-def _means_the_same(value: Any) -> bool:
-    """Whether the database finds no fewer rows by a value than Python would."""
+def _where(field: KeyTransform, value: Any) -> Q | None:
+    """What finds no fewer rows than Python would by a value; `None` if the database cannot tell."""
+    if value is None:  # also what is not there
+        return Q(KeyTransformIsNull(field, True)) | _equals(field, None)
     if isinstance(value, str):
-        return "\0" not in value
-    return type(value) is int and 1 < abs(value) < _EXACT  # 0 and 1 are also what False and True equal
+        return _equals(field, value)
+    if not isinstance(value, int | float) or not abs(value) < _EXACT:
+        return None
+    number = _equals(field, int(value) if value == int(value) else value)
+    return number | _equals(field, bool(value)) if value in (0, 1) else number
+
+
+def _equals(field: KeyTransform, value: Any) -> Q:
+    return Q(KeyTransformExact(field, Value(value, JSONField())))
 
 
 def count_of(stream: int, type: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from shared_state.core.types import NewEvent, Provenance, holds_nul
+from shared_state.core.types import NewEvent, Provenance, holds_nul, is_storable
 from shared_state.exceptions import InvalidRow, RowExists, RowNotFound, TooLarge, VersionConflict
 from shared_state.write.statements import Values
 
@@ -34,17 +34,8 @@ def check(events: Iterable[NewEvent], provenance: Provenance) -> None:
 def _check(name: str, text: str, most: int) -> None:
     if not isinstance(text, str) or not 0 < len(text) <= most:
         raise InvalidRow(f"The {name} of an event is a text of 1 to {most} characters, not {text!r:.300}.")
-    if "\0" in text or not (text.isascii() or _is_unicode(text)):
+    if not is_storable(text):
         raise InvalidRow(f"The {name} of an event holds a character that cannot be stored: {text!r:.300}.")
-
-
-def _is_unicode(text: str) -> bool:
-    """False for halves of surrogate pairs, which have no bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def text_of(new: NewEvent, max_bytes: int) -> str:

@@ -1,11 +1,14 @@
 """What tests of the runtime get: types that are forgotten with the test, and failures that do not wait."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from entities.api import Collection
 from entities.testing import runtime
 from entities.types.registry import Registry
+from tests.support.acting import Acting
 
 
 @pytest.fixture
@@ -13,6 +16,17 @@ def types() -> Iterator[Registry]:
     """The registry: `@types.define("echo")` defines a type for this test alone."""
     with runtime.own_types() as registry:
         yield registry
+
+
+@pytest.fixture
+def actor(types: Registry) -> Acting:
+    """Somebody who does what the test says; `friend` only listens."""
+
+    @types.define("friend", state={"mine": Collection()})
+    async def friend(ctx: Any, wake: Any) -> None:
+        pass
+
+    return Acting(types)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -29,17 +31,6 @@ SCHEMA = SharedStateSchema(notes=Collection())
 
 class Killed(BaseException):
     """The process dies here."""
-
-
-@pytest.fixture
-def actor(types: Registry) -> Acting:
-    """Somebody who does what the test says; `friend` only listens."""
-
-    @types.define("friend")
-    async def friend(ctx: Any, wake: Any) -> None:
-        pass
-
-    return Acting(types)
 
 
 async def test_all_of_it_is_one_transaction(actor: Acting) -> None:
@@ -167,3 +158,77 @@ async def test_a_repeated_wake_does_it_once(types: Registry) -> None:
     await handle_next("heir")
     assert await said_to(url) == ["go", "to myself"]
     assert len(await events(url, "state:mine")) == 1
+
+
+class Changing(Exception):
+    """The handler changes its mind."""
+
+
+async def test_what_is_raised_in_an_inner_block_and_caught_undoes_that_alone(actor: Acting) -> None:
+    await spawn("friend", "f")
+
+    async def act(ctx: Any) -> Any:
+        mine = ctx.state.mine
+        async with ctx.atomic():
+            await mine.insert(key="a", n=1)
+            with suppress(Changing):
+                async with ctx.atomic():
+                    await mine.insert(key="b")
+                    await mine.update("a", n=2)
+                    await ctx.send("/friend/f", "never")
+                    await ctx.spawn("friend", "never")
+                    raise Changing
+            inside = [(row["key"], row["n"]) for row in await mine.all()]
+            await mine.insert(key="b", n=3)
+        return inside
+
+    assert await actor.do(act) == [("a", 1)]
+    assert await values(actor.url, "state:mine") == [{"key": "a", "n": 1}, {"key": "b", "n": 3}]
+    assert await said_to("/friend/f") == []
+    assert await look(lambda: Entity.objects.filter(url="/friend/never").exists()) is False
+
+
+@pytest.mark.parametrize("outer", [True, False])
+async def test_blocks_are_undone_to_any_depth(actor: Acting, outer: bool) -> None:
+    """With the middle one goes what the innermost had done."""
+
+    async def act(ctx: Any) -> None:
+        mine = ctx.state.mine
+        async with ctx.atomic():
+            await mine.insert(key="a")
+            try:
+                async with ctx.atomic():
+                    await mine.insert(key="b")
+                    async with ctx.atomic():
+                        await mine.insert(key="c")
+                    with suppress(Changing):
+                        async with ctx.atomic():
+                            await mine.insert(key="d")
+                            raise Changing
+                    if outer:
+                        raise Changing
+            except Changing:
+                pass
+            await mine.insert(key="e")
+
+    assert await actor.do(act) is None
+    kept = ["a", "e"] if outer else ["a", "b", "c", "e"]
+    assert [row["key"] for row in await values(actor.url, "state:mine")] == kept
+
+
+async def test_a_block_of_one_task_leaves_what_others_stage_beside_it(actor: Acting) -> None:
+    async def act(ctx: Any) -> None:
+        mine = ctx.state.mine
+
+        async def failing(number: int) -> None:
+            with suppress(Changing):
+                async with ctx.atomic():
+                    await mine.insert(key=f"never{number}")
+                    raise Changing
+
+        async with ctx.atomic():
+            work = [(failing(n), mine.insert(key=f"k{n}")) for n in range(8)]
+            await asyncio.gather(*(task for pair in work for task in pair))
+
+    assert await actor.do(act) is None
+    assert sorted(row["key"] for row in await values(actor.url, "state:mine")) == [f"k{n}" for n in range(8)]

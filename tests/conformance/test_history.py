@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from entities.agent import history
 from entities.agent.history import Histories
 from shared_state.api import NewEvent, Row, window
+from shared_state.log import archive
 from shared_state.models import Stream
 from tests.conformance.writing import append, make_stream
 
@@ -85,6 +87,17 @@ def test_a_stream_that_was_made_anew_is_another(histories: Histories) -> None:
         histories.newest(stream.id, TYPES, LIMIT)
 
     assert any("ORDER BY" in query["sql"] for query in asked)
+
+
+def test_a_past_that_was_archived_tells_nothing(histories: Histories, tmp_path: Path) -> None:
+    stream = make_stream()
+    write(stream, [("upsert", "inbox", 1), ("upsert", "inbox", 2)])
+    histories.newest(stream.id, TYPES, LIMIT)
+    write(stream, [("upsert", "inbox", 1), ("upsert", "inbox", 2), ("other", "inbox", 0)])
+    archive.export(stream.id, 5, tmp_path / "past.jsonl")
+    archive.drop(stream.id, 5)
+
+    assert histories.newest(stream.id, TYPES, LIMIT) == cold(stream.id)
 
 
 def test_what_is_kept_is_bounded(histories: Histories, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from entities.api import Collection, SharedStateSchema, db, entity
+from entities.api import Collection, EntityNotFound, SharedStateSchema, db, entity
 from entities.models import Subscription, Timer
 from entities.testing.runtime import (
     expire,
@@ -22,7 +22,7 @@ from entities.testing.runtime import (
     values,
 )
 from entities.types.registry import Registry
-from shared_state.api import NewEvent, Provenance, RowNotFound, VersionConflict, submit
+from shared_state.api import NewEvent, Provenance, RowExists, RowNotFound, VersionConflict, submit
 from tests.support.acting import Acting
 
 SCHEMA = SharedStateSchema(notes=Collection())
@@ -30,17 +30,6 @@ SCHEMA = SharedStateSchema(notes=Collection())
 
 class Killed(BaseException):
     """The process dies here."""
-
-
-@pytest.fixture
-def actor(types: Registry) -> Acting:
-    """Somebody who does what the test says; `friend` only listens."""
-
-    @types.define("friend", state={"mine": Collection()})
-    async def friend(ctx: Any, wake: Any) -> None:
-        pass
-
-    return Acting(types)
 
 
 async def somebody_else(ctx: Any, key: str, **fields: Any) -> None:
@@ -206,6 +195,47 @@ async def test_what_is_observed_inside_can_be_left_inside(actor: Acting) -> None
 
     assert await actor.do(act) is None
     assert await look(Subscription.objects.count) == 0
+
+
+async def test_a_row_that_others_made_after_it_was_missed_can_be_changed(actor: Acting) -> None:
+    """However many were missed before: then all keys are known, as they were."""
+
+    async def act(ctx: Any) -> None:
+        async with ctx.atomic():
+            for number in range(40):
+                with pytest.raises(RowNotFound):
+                    await ctx.state.mine.update(f"k{number}", n=1)
+            for number in (0, 39, 77):
+                await somebody_else(ctx, f"k{number}", n=5)
+                await ctx.state.mine.update(f"k{number}", m=1)
+
+    assert await actor.do(act) is None
+    rows = {row["key"]: row for row in await values(actor.url, "state:mine")}
+    assert rows == {f"k{number}": {"key": f"k{number}", "n": 5, "m": 1} for number in (0, 39, 77)}
+
+
+async def test_an_update_begins_from_the_row_as_it_is_by_then(actor: Acting) -> None:
+    async def act(ctx: Any) -> Any:
+        await ctx.state.mine.insert(key="a", n=1)
+        async with ctx.atomic():
+            with pytest.raises(RowExists):
+                await ctx.state.mine.insert(key="a", n=2)
+            await somebody_else(ctx, "a", n=5)
+            return (await ctx.state.mine.update("a", lambda row: {**row, "n": row["n"] + 1}))["n"]
+
+    assert await actor.do(act) == 6
+
+
+async def test_an_agent_that_was_made_after_it_was_missed_is_found(actor: Acting) -> None:
+    async def act(ctx: Any) -> None:
+        async with ctx.atomic():
+            with pytest.raises(EntityNotFound):
+                await ctx.send("/friend/late", "hello", after=timedelta(hours=1))
+            await spawn("friend", "late")
+            await ctx.send("/friend/late", "hello", after=timedelta(hours=1))
+
+    assert await actor.do(act) is None
+    assert await look(lambda: [timer.entity.url for timer in Timer.objects.all()]) == ["/friend/late"]
 
 
 async def test_tasks_of_a_handler_may_stage_side_by_side(actor: Acting) -> None:

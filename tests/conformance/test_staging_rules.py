@@ -21,17 +21,6 @@ SCHEMA = SharedStateSchema(notes=Collection())
 BEN = Provenance("user:ben")
 
 
-@pytest.fixture
-def actor(types: Registry) -> Acting:
-    """Somebody who does what the test says; `friend` only listens."""
-
-    @types.define("friend", state={"mine": Collection()})
-    async def friend(ctx: Any, wake: Any) -> None:
-        pass
-
-    return Acting(types)
-
-
 async def somebody_sets(stream: int, key: str, **fields: Any) -> None:
     """Somebody else writes a row of `mine`."""
     event = NewEvent("state:mine", key, {"key": key, **fields}, "upsert")
