@@ -23,14 +23,16 @@ WAKES = Lookup(Wake, "id")
 SUBSCRIPTIONS = Lookup(Subscription, "id")
 WAITING = Lookup(
     Wake, "entity_id", f"{_MERGEABLE} AND t.reason = '{_INBOX}'",
-    lambda wake: _mergeable(wake) and wake.reason == _INBOX,
+    lambda wake: _mergeable(wake) and wake.reason == _INBOX, reads=("state", "number", "reason"),
 )  # fmt: skip
 """By entity: the wake that further messages are handled with."""
-CLAIMED = Lookup(Wake, "entity_id", f"t.state = '{_CLAIMED}'", lambda wake: bool(wake.state == _CLAIMED))
+CLAIMED = Lookup(
+    Wake, "entity_id", f"t.state = '{_CLAIMED}'", lambda wake: bool(wake.state == _CLAIMED), reads=("state",)
+)
 """By entity: the wake that is run now."""
 OBSERVERS = Lookup(Subscription, "source_id")
 """By stream: who observes it. Read while that stream is locked."""
-MERGEABLE = Lookup(Wake, "subscription_id", _MERGEABLE, _mergeable, free=True)
+MERGEABLE = Lookup(Wake, "subscription_id", _MERGEABLE, _mergeable, reads=("state", "number"), free=True)
 """By subscription: the wake that further changes are merged into, unless it is being claimed just now."""
 TIMERS = Lookup(Timer, "id")
 TIMER_KEYS = Lookup(Timer, "key")

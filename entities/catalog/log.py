@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,9 +13,10 @@ from entities.exceptions import InvalidInput
 from shared_state.core.types import NewEvent
 
 
+@lru_cache(maxsize=1024)  # a transaction says its own time in each of its events
 def iso(moment: datetime) -> str:
-    """A time as the log writes it."""
-    return moment.isoformat(timespec="milliseconds")
+    """A time as the log writes it, in UTC."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def new(

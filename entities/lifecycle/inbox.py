@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from entities.lookups import AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry, validated
 from entities.wakes import wake
-from shared_state.api import Event, Needs, Unit, Verb
+from shared_state.api import Event, Needs, Provenance, Unit, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
         "timestamp": log.iso(unit.now),
     }
     event = log.new("inbox", message.key, value, client_key=f"inbox:{message.key}")
-    provenance = replace(unit.provenance, writer=message.sender)
+    cause = unit.provenance
+    provenance = Provenance(message.sender, cause.wake, cause.run, cause.tool_call)
     found = unit.append(entity.stream_id, [event], provenance=provenance)[0]
     if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from shared_state.write.statements import (
     postgres_run,
     sqlite_each,
     sqlite_fetch,
-    stamp,
+    sqlite_stamp,
 )
 
 M = TypeVar("M", bound=models.Model)
@@ -51,13 +51,15 @@ class Plan:
         ]
         self._updates: dict[tuple[str, ...], str] = {}
 
-    def record(self, values: Values) -> Any:
-        """The record behind a row of `selected`."""
-        found = list(values)
-        for place, load in self._loading:
-            if found[place] is not None:
-                found[place] = load(found[place])
-        return self.model.from_db(database.alias(), self._names, found)
+    def records(self, rows: Iterable[Values]) -> Iterator[Any]:
+        """The records behind rows of `selected`."""
+        alias = database.alias()
+        for values in rows:
+            found = list(values)
+            for place, load in self._loading:
+                if found[place] is not None:
+                    found[place] = load(found[place])
+            yield self.model.from_db(alias, self._names, found)
 
     def by_column(self, column: str, condition: str, *, free: bool) -> str:
         """A statement for the records whose column holds one of many values; see `fetch`.
@@ -103,15 +105,16 @@ class Plan:
             sqlite_each(f"DELETE FROM {self._table} WHERE {key} = ?", [(one,) for one in keys])  # noqa: S608
 
     def ids(self, count: int) -> list[int]:
-        """Keys for new records, which nobody else gets: on SQLite until the transaction ends."""
+        """Keys for new records, which nobody else gets: PostgreSQL gives each away once."""
+        sql = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
+        found = postgres_fetch(sql, [self.model._meta.db_table, self.model._meta.pk.column, count])
+        return [ident for (ident,) in found]
+
+    def last_id(self) -> int:
+        """The last key that SQLite gave away. Those after it are this transaction's."""
         name = self.model._meta.db_table
-        if self._postgres:
-            sql = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
-            found = postgres_fetch(sql, [name, self.model._meta.pk.column, count])
-            return [ident for (ident,) in found]
         known = sqlite_fetch("SELECT seq FROM sqlite_sequence WHERE name = ?", (name,))
-        last = known[0][0] if known else 0
-        return list(range(last + 1, last + 1 + count))
+        return int(known[0][0]) if known else 0
 
     def _each(self, sql: str, names: Sequence[str], records: Iterable[models.Model]) -> None:
         if self._postgres:
@@ -124,7 +127,7 @@ class Plan:
         if name in self._json:
             return None if value is None else orjson.dumps(value).decode()
         if name in self._moments and value is not None:
-            return stamp(value)
+            return value if self._postgres else sqlite_stamp(value)
         return value
 
     @property

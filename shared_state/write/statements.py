@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -102,7 +103,13 @@ def _element(value: Any) -> str:
 
 def stamp(moment: datetime) -> Any:
     """A moment as a parameter: text on SQLite, as Django writes it there."""
-    return moment if on_postgres() else str(moment.astimezone(UTC).replace(tzinfo=None))
+    return moment if on_postgres() else sqlite_stamp(moment)
+
+
+@lru_cache(maxsize=1024)  # a transaction says its own time for each of its records
+def sqlite_stamp(moment: datetime) -> str:
+    """A moment as Django writes it into SQLite."""
+    return str(moment.astimezone(UTC).replace(tzinfo=None))
 
 
 def moment(value: Any) -> datetime:

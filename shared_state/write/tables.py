@@ -21,7 +21,7 @@ from shared_state.write.plan import plan
 from shared_state.write.statements import on_postgres
 
 M = TypeVar("M", bound=models.Model)
-IDS_AT_ONCE = 64
+IDS_AT_ONCE = 256
 """How many keys are fetched from a sequence of PostgreSQL at a time; those left serve later batches."""
 
 _ids: dict[tuple[str, str], deque[int]] = {}
@@ -31,16 +31,20 @@ os.register_at_fork(after_in_child=_ids.clear)
 class Lookup(Generic[M]):
     """A question that many units ask: the records of `model` whose `column` is a key.
 
-    `condition` narrows it in SQL, where the table is `t`, and `holds` says the same of a record. `free` asks
-    for a lock on each, and leaves out what somebody else has locked.
+    `condition` narrows it in SQL, where the table is `t`, and `holds` says the same of a record, by the
+    columns that are in `reads`. `free` asks for a lock on each, and leaves out what somebody else has locked.
     """
 
     def __init__(
         self, model: type[M], column: str, condition: str = "", holds: Callable[[M], bool] | None = None, *,
-        free: bool = False,
+        reads: Iterable[str] = (), free: bool = False,
     ) -> None:  # fmt: skip
+        if holds is not None and not reads:
+            raise TypeError(f"A lookup of {model.__name__} by a condition says which columns that reads.")
         self.model = model
         self.column = column
+        self.decided_by = frozenset({column, *reads})
+        """The columns that decide under which key a record is found."""
         self._condition = condition
         self._holds = holds
         self._free = free
@@ -54,7 +58,7 @@ class Lookup(Generic[M]):
         return {}
 
     def ask(self, keys: Iterable[Any]) -> list[Any]:
-        """The rows for keys, for `plan(model).record`."""
+        """The rows for keys, for `plan(model).records`."""
         known = self._statements
         if on_postgres() not in known:
             made = plan(self.model).by_column(self.column, self._condition, free=self._free)
@@ -73,7 +77,7 @@ class Tables:
         self._gone: dict[type[models.Model], dict[Any, Any]] = {}
         self._journal: list[Callable[[], object]] = []
         self._written = 0  # how many entries of the journal are beyond undoing
-        self._ids: dict[type[models.Model], deque[int]] = {}
+        self._last_id: dict[type[models.Model], int] = {}
 
     # -- asking
 
@@ -96,10 +100,8 @@ class Tables:
         for key in missing:
             answers[key] = []
         held = self._held.setdefault(lookup.model, {})
-        read = plan(lookup.model)
-        for values in lookup.ask(missing):
-            record = read.record(values)
-            record = held.setdefault(record.pk, record)
+        for read in plan(lookup.model).records(lookup.ask(missing)):
+            record = held.setdefault(read.pk, read)
             if record.pk in self._gone.get(lookup.model, ()):
                 continue
             if (key := lookup.key_of(record)) in missing:
@@ -122,12 +124,12 @@ class Tables:
 
     def new_id(self, model: type[models.Model]) -> int:
         """A key for a new record."""
-        if on_postgres():
-            pool = _ids.setdefault(
-                (str(database.connection().settings_dict["NAME"]), model._meta.db_table), deque()
-            )
-        else:
-            pool = self._ids.setdefault(model, deque())
+        if not on_postgres():
+            last = self._last_id.get(model)
+            self._last_id[model] = (plan(model).last_id() if last is None else last) + 1
+            return self._last_id[model]
+        place = (str(database.connection().settings_dict["NAME"]), model._meta.db_table)
+        pool = _ids.setdefault(place, deque())
         if not pool:
             pool.extend(plan(model).ids(IDS_AT_ONCE))
         return pool.popleft()
@@ -147,7 +149,11 @@ class Tables:
         """Set fields of a record that was found or added here, by their names as columns."""
         if self._held.setdefault(type(record), {}).setdefault(record.pk, record) is not record:
             raise ValueError(f"{record!r} is held here as another object: change the one that was found.")
-        before, attributes = self._keys(record), record.__dict__
+        moving = any(
+            lookup.model is type(record) and not lookup.decided_by.isdisjoint(fields)
+            for lookup in self._answers
+        )
+        before, attributes = self._keys(record) if moving else {}, record.__dict__
         old = {name: attributes[name] for name in fields}
         attributes.update(fields)
         changed = self._changed.setdefault(type(record), {})
@@ -156,7 +162,8 @@ class Tables:
             changed[record.pk] = {**(marked or {}), **dict.fromkeys(fields)}
             self._journal.append(lambda: _restore(changed, record.pk, marked))
         self._journal.append(lambda: attributes.update(old))
-        self._place(record, before)
+        if moving:
+            self._place(record, before)
 
     def delete(self, record: models.Model) -> None:
         """Delete a record; nothing may refer to it."""
@@ -242,7 +249,7 @@ class Tables:
         self._held.clear()
         self._answers.clear()
         self._gone.clear()
-        self._ids.clear()
+        self._last_id.clear()
         self._seal()
 
     def _seal(self) -> None:

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from entities.api import NewEntity, deliver_now, registry, spawn_now
 from entities.lifecycle import inbox
+from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.wakes import lease
 from shared_state import api
 from shared_state.core.types import Principal, Provenance
@@ -106,22 +107,43 @@ def batch_of(count: int) -> list[Any]:
     return [partial(inbox.delivery, agent, "user:ada", "hello") for agent in agents]
 
 
-def test_a_batch_of_messages_costs_the_same_for_two_and_for_sixty_four(said: list[str]) -> None:
+FULL = 256
+"""As many as the writer takes at once."""
+
+
+def test_a_batch_of_messages_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
     registry.store()
     costs = {}
-    for count in (2, 64):
+    for count in (2, FULL):
         jobs = [Job(Provenance("user:ada"), None, make(), None, None, None) for make in batch_of(count)]
         costs[count] = counted(said, partial(in_writer, jobs))
         assert all(job.error is None for job in jobs)
 
-    assert reads(costs[2]) == reads(costs[64])
-    assert len(reads(costs[64])) <= 8
+    assert reads(costs[2]) == reads(costs[FULL])
+    assert len(reads(costs[FULL])) <= 8
 
 
-def test_a_batch_of_settlings_costs_the_same_for_two_and_for_sixty_four(said: list[str]) -> None:
+def test_a_batch_of_spawns_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
+    registry.store()
+    spawn_now(ADA, NewEntity("assistant", "first"))
+    costs = {}
+    for count in (2, FULL):
+        new = [
+            SpawnRequest("assistant", f"{count}-{n}", "user:ada", "user:ada", message="hi")
+            for n in range(count)
+        ]
+        jobs = [Job(Provenance("user:ada"), None, spawning(each), None, None, None) for each in new]
+        costs[count] = counted(said, partial(in_writer, jobs))
+        assert all(job.error is None for job in jobs)
+
+    assert costs[FULL].count("COMMIT") == 1
+    assert reads(costs[2]) == reads(costs[FULL])
+
+
+def test_a_batch_of_settlings_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
     registry.store()
     costs = {}
-    for count in (2, 64):
+    for count in (2, FULL):
         for make in batch_of(count):
             do(make())
         claimed = do(lease.claiming("w", count))
@@ -132,8 +154,8 @@ def test_a_batch_of_settlings_costs_the_same_for_two_and_for_sixty_four(said: li
         costs[count] = counted(said, partial(in_writer, jobs))
         assert all(job.error is None for job in jobs)
 
-    assert reads(costs[2]) == reads(costs[64])
-    assert len(reads(costs[64])) <= 8
+    assert reads(costs[2]) == reads(costs[FULL])
+    assert len(reads(costs[FULL])) <= 8
 
 
 def reads(found: list[str]) -> list[str]:
