@@ -1,4 +1,4 @@
-"""Daphne with the four things that it lacks for this site.
+"""Daphne with the five things that it lacks for this site.
 
 - Back-pressure: stock Daphne hands every message to Twisted, whose buffer for a stalled reader grows without
   bound. Here `await send()` returns only when the connection's buffer is below a bound, so that the hub's
@@ -7,6 +7,7 @@
   collection. Here a finished request is forgotten at once.
 - A lifespan: coroutines that run before the first connection is accepted and after the last was told to go.
 - Sockets that are bound beforehand: a port in use is one clear sentence, and a restart loses no caller.
+- Compressed frames for those who ask for them: see `deflate`.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import ILogObserver, globalLogBeginner
 from zope.interface import implementer
 
+from agents_site.deflate import Accepting
 from agents_site.request import BoundedHTTPFactory
 
 logger = structlog.get_logger(__name__)
@@ -153,6 +155,7 @@ class Server(daphne.server.Server):
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxMessagePayloadSize=self.websocket_max_message_size,
             maxFramePayloadSize=self.websocket_max_frame_size,
+            perMessageCompressionAccept=Accepting(self.websocket_max_message_size),
         )
         observers = [cast("ILogObserver", _drop)]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)

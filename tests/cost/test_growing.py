@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 import orjson
 import pytest
 from django.contrib.auth.models import User
 
+from agents_site.deflate import MEMORY_LEVEL, WINDOW_BITS
 from entities.catalog import log, partial_text
 from entities.models import Entity
 from entities.web import live, queries, streaming
@@ -127,6 +129,32 @@ def test_a_text_costs_what_is_new(bot: Entity, rows: list[Event], shape: str, si
     assert bytes_said <= 3 * max(html, len(text)), f"{bytes_said / html:.1f} times the HTML"
     assert envelopes <= ENVELOPE * len(deltas) + 3 * html
     assert len(rows) <= 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [2_000, 60_000])
+def test_on_the_wire_a_text_costs_three_times_its_html_at_the_most(
+    bot: Entity, shape: str, size: int
+) -> None:
+    """Frames and all: most of a frame is what the one before it said.
+
+    Four bytes at the end of what is compressed are not sent, and the websocket puts as many before it.
+    """
+    begin(bot, "t")
+    text = text_of(shape, size)
+    deltas = say(bot, "t", text)
+    stream, compressor = (
+        api.get_stream(bot.url),
+        zlib.compressobj(-1, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL),
+    )
+
+    sent = 0
+    for event in [*deltas, *complete(bot, "t", text)]:
+        for frame in codecs.encode_events("timeline", stream, event.offset - 1, [event]) or ():
+            sent += len(compressor.compress(frame.encode()) + compressor.flush(zlib.Z_SYNC_FLUSH))
+
+    html = max(len(markdown.render(text).encode()), len(text))
+    assert sent <= 3 * html, f"{sent / html:.1f} times the HTML"
 
 
 @pytest.mark.parametrize("shape", SHAPES)

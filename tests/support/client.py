@@ -70,8 +70,11 @@ class Client:
         )
         assert self.cookie("agents_session"), f"{username} could not sign in: {status}\n{body[:500]}"
 
-    def socket(self, path: str, *, origin: str | None = None) -> ClientConnection:
-        """Open a websocket with this person's cookies; the origin is the site's own unless given."""
+    def socket(self, path: str, *, origin: str | None = None, compress: bool = False) -> ClientConnection:
+        """Open a websocket with this person's cookies; the origin is the site's own unless given.
+
+        `compress`: offer to take compressed frames, as browsers do.
+        """
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
         return connect(
             self.url.replace("http", "ws", 1) + path,
@@ -79,7 +82,7 @@ class Client:
                 "Origin": self.url if origin is None else origin,
                 **({"Cookie": cookies} if cookies else {}),
             },
-            compression=None,
+            compression="deflate" if compress else None,
             proxy=None,
             max_size=None,
         )
