@@ -43,7 +43,9 @@ ROOTS = 40
 FAMILY = 300
 """How many members of families are listed at the most."""
 FOUND = 50
-"""How many results a search shows."""
+"""How many results a search shows at once."""
+COUNTED = 1_000
+"""Up to how many of what matches are counted, and can be paged to."""
 
 Listed = dict[str, Any]
 
@@ -73,6 +75,24 @@ class Listing:
     agents: list[Listed]
     feeds: list[Feed]
     before: int | None = None
+    found: int = 0
+    """How many a search has found, of which `agents` are those after the first `skipped`."""
+    skipped: int = 0
+
+    @property
+    def finding(self) -> str:
+        """What a search has come to, in words."""
+        found = f"{self.found} found" if self.found <= COUNTED else f"More than {COUNTED:,} found"
+        if len(self.agents) in (self.found, 0):
+            return found
+        first, last = self.skipped + 1, self.skipped + len(self.agents)
+        return f"{found}, {first} to {last} shown" if first < last else f"{found}, number {last} shown"
+
+    @property
+    def further(self) -> int | None:
+        """After how many of what was found the next page goes on."""
+        end = self.skipped + FOUND
+        return end if end < min(self.found, COUNTED) else None
 
     @property
     def polled(self) -> bool:
@@ -124,18 +144,20 @@ def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
     return Entity.objects.filter(stream__in=visible(principal, streams))
 
 
-def search(principal: Principal, words: str) -> Listing:
-    """Agents whose title or address contains every word, the most recently active first.
+def search(principal: Principal, words: str, skipped: int = 0) -> Listing:
+    """Agents whose title or address contains every word, the most recently active first, counted to a bound.
 
     Five queries, three for staff; they read what the principal may see, and nobody else's agents.
     """
     matching = Q()
     for word in words.split()[:8]:
         matching &= Q(title__icontains=word) | Q(url__icontains=word)
-    found = first_seen([part.filter(matching) for part in reach(principal)], "last_activity_at", FOUND)
-    feeds = presence_feeds(principal, {each.presence for each in found})
-    agents = Entity.objects.filter(id__in=[each.id for each in found]).order_by("-last_activity_at")
-    return Listing(listed(agents), feeds)
+    matches = [part.filter(matching) for part in reach(principal)]
+    found = first_seen(matches, "last_activity_at", COUNTED + 1)
+    shown = found[skipped : skipped + FOUND]
+    feeds = presence_feeds(principal, {each.presence for each in shown})
+    agents = Entity.objects.filter(id__in=[each.id for each in shown]).order_by("-last_activity_at", "-id")
+    return Listing(listed(agents), feeds, found=len(found), skipped=skipped)
 
 
 def listed(agents: QuerySet[Entity]) -> list[Listed]:

@@ -79,7 +79,8 @@ def agents(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request.user)
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
-    listing = queries.search(principal, words) if words else queries.families(principal, before)
+    skipped = _whole(request.GET.get("from")) or 0
+    listing = queries.search(principal, words, skipped) if words else queries.families(principal, before)
     tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words}
