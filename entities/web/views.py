@@ -180,6 +180,16 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
 
 @require_safe
 @agent_view
+def family(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """A family, page by page: where lists lead that do not hold all of it."""
+    listing = queries.family(principal, agent, _whole(request.GET.get("after")) or 0)
+    context = {"agent": agent, "listing": listing, "tree": live.render_tree(listing.agents)}
+    context |= {"title": agent.title or agent.slug, "section": "agents"}
+    return render(request, "entities/family/page.html", context)
+
+
+@require_safe
+@agent_view
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
     before = _whole(request.GET.get("before")) or 0

@@ -157,7 +157,7 @@ def test_a_search_says_how_many_match_and_leads_on(page: Client, ada: User, monk
 
 
 def test_a_search_counts_up_to_a_bound(page: Client, ada: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr("entities.web.queries.COUNTED", 3)
+    monkeypatch.setattr("entities.web.census.COUNTED", 3)
     for number in range(4):
         making.agent(ada, f"bee-{number}")
 
