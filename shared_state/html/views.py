@@ -83,9 +83,10 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         "cursor": api.format_offset(stream.head),
     }
     if shown and request.GET.get("view") == "board":
-        board, rows = shown[0], api.rows(stream.id, shown[0].spec.type)
+        board, (rows, is_cut) = shown[0], boards.newest(shown[0], stream.id)
         context |= _tabs(id, "board") | {"region_id": dom_id("boardregion", stream.id)}
         context |= {"board": board, "rows": boards.render_rows(board, stream.id, rows)}
+        context["shown"], context["whole_url"] = len(rows), context["tables_url"] if is_cut else ""
         return render(request, "shared_state/board/page.html", context)
     context |= _tabs(id, "tables") | {"region_id": dom_id("tablesregion", stream.id)}
     return render(request, "shared_state/table/page.html", context | _tables(stream))
