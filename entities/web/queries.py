@@ -277,7 +277,7 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         between = RowRecord.objects.filter(
             stream=agent.stream_id, created__gte=target.created, created__lt=before, type__in=timeline.TYPES
         )
-        limit = min(between.count() + WINDOW // 2, MOST_ROWS)
+        limit = min(between[:MOST_ROWS].count() + WINDOW // 2, MOST_ROWS)
     found = newest(agent.stream_id, before, limit)
     puts = []
     for each in sorted(found.rows, key=lambda each: each.created):

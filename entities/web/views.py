@@ -26,6 +26,7 @@ from shared_state.api import (
     Principal,
     count_rows,
     format_offset,
+    how_many,
     may,
     principal_of,
     read,
@@ -41,7 +42,8 @@ from shared_state.models import Stream
 from shared_state.templatetags.state import principal_name
 
 EVENTS_PAGE = 100
-STATE_ROWS = 500
+STATE_ROWS = 300
+"""How many rows of each collection the page of an agent's state shows, the newest."""
 CHAT_TYPE = "assistant"
 EXAMPLES = (
     "Debate: should cities ban private cars?",
@@ -214,11 +216,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     """The agent's own collections as tables."""
     specs = live.state_specs(agent.url)
     cursor = format_offset(agent.stream.head)
-    found = (
-        window(agent.stream_id, limit=STATE_ROWS, types=[spec.type for spec in specs.values()])
-        if specs
-        else []
-    )
+    found = [row for spec in specs.values() for row in window(agent.stream_id, None, STATE_ROWS, [spec.type])]
     olds = tables.replaced(agent.stream_id, found)
     counts = count_rows(agent.stream_id)
     shown = [
@@ -226,7 +224,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
         for spec in specs.values()
     ]
     builtin = [
-        {"name": name, "type": type, "count": counts[type]}
+        {"name": name, "type": type, "count": how_many(counts[type])}
         for name, type in COLLECTIONS.items()
         if counts.get(type)
     ]

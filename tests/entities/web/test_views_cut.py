@@ -12,7 +12,7 @@ from django.test import Client
 from entities.models import Entity
 from entities.types.registry import registry
 from entities.web import queries
-from shared_state.api import principal_of
+from shared_state.api import NewEvent, principal_of
 from tests.entities import making
 from tests.entities.web.browsing import Element, parse
 
@@ -108,3 +108,22 @@ def test_a_stranger_learns_of_no_family(page: Client, client: Client, mother: En
 
     assert client.get("/assistant/mother/family/").status_code == 404
     assert queries.family(principal_of(cleo), mother).cut is None
+
+
+def test_the_state_of_an_agent_shows_the_newest_of_each_collection(
+    page: Client, ada: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("entities.web.views.STATE_ROWS", 2)
+    bot = making.agent(ada, "bot")
+    events = [NewEvent("state:notes", f"n{n}", {"key": f"n{n}", "text": "bee"}, "insert") for n in range(3)]
+    making.write(bot, events[:2])
+    assert look(page, "/assistant/bot/state/").having("class", "cut-note") == []
+    making.write(bot, events[2:])
+
+    shown = look(page, "/assistant/bot/state/")
+
+    assert [row.attributes["data-key"] for row in shown.having("class", "row")] == ["n1", "n2"]
+    assert [count.text for count in shown.having("data-count-of")] == ["3"]
+    said, (address,) = note(shown)
+    assert said == "The newest 2 are shown. All that was written"
+    assert len(look(page, address).having("class", "event")) == 3
