@@ -45,6 +45,7 @@ pages = [
     path("agents/new/", views.new, name="agent-new"),
     path("agents/new/<agent_type:type>/", views.new_of_type, name="agent-new"),
     path("<agent_type:type>/<agent_id:slug>/", views.agent, name="agent"),
+    path("<agent_type:type>/<agent_id:slug>/family/", views.family, name="agent-family"),
     path("<agent_type:type>/<agent_id:slug>/earlier/", views.earlier, name="agent-earlier"),
     path("<agent_type:type>/<agent_id:slug>/tool/", views.tool, name="agent-tool"),
     path("<agent_type:type>/<agent_id:slug>/state/", views.state, name="agent-state"),

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 
-from shared_state.api import Principal, format_offset
+from shared_state.api import Principal, count_rows, format_offset, how_many
 from shared_state.html import pages
 from shared_state.html.admin_parts import (
     STYLES,
@@ -237,10 +237,9 @@ class StreamAdmin(ReadOnlyAdmin):
     @admin.display(description="rows by type")
     def row_counts(self, stream: Stream) -> SafeString | str:
         """How many rows it has of each type."""
-        found = RowRecord.objects.filter(stream=stream).values_list("type").annotate(n=Count("pk"))
         return counted(
-            (list_link(RowRecord, type, stream=stream.pk, type=type), count)
-            for type, count in found.order_by("type")
+            (list_link(RowRecord, type, stream=stream.pk, type=type), how_many(count))
+            for type, count in count_rows(stream.pk).items()
         )
 
     @admin.display(description="see also")

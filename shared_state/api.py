@@ -43,9 +43,9 @@ from shared_state.exceptions import (
 from shared_state.log import archive, collection, retention, wire
 from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
+from shared_state.log.counting import count_rows, count_rows_of, how_many
 from shared_state.log.draft import Draft
 from shared_state.log.stream import (
-    count_rows,
     event_of,
     get_stream,
     get_stream_by_id,
@@ -112,6 +112,7 @@ __all__ = [
     "collections_of",
     "committed",
     "count_rows",
+    "count_rows_of",
     "database",
     "event_of",
     "events_appended",
@@ -123,6 +124,7 @@ __all__ = [
     "granted",
     "heads",
     "holds_nul",
+    "how_many",
     "in_thread",
     "info_of",
     "may",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from entities.catalog import partial_text
@@ -28,7 +29,6 @@ from shared_state.api import (
     read,
     row,
     row_of,
-    rows,
 )
 from shared_state.html import boards
 from shared_state.html.boards import Board
@@ -52,6 +52,9 @@ class BoardPage:
     host: str
     board: Board
     rows: SafeString
+    shown: int
+    whole_url: str
+    """Where earlier cards are, if there are more than are shown."""
     parts: dict[str, SafeString]
     participants: SafeString
     participants_id: str
@@ -74,11 +77,12 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
     shared = shared_stream(principal, agent, hint)
     board = board_for(hint, agent.url, shared)
     feeds = [Feed(agent.url, "panel", format_offset(agent.stream.head))]
-    cards, feed = list[Row](), panel.render_feed(agent.stream_id)
+    cards, whole_url, feed = list[Row](), "", panel.render_feed(agent.stream_id)
     if shared is not None:
         name = shared.path.removeprefix("shared:")
         feed = panel.render_feed(agent.stream_id, name, format_offset(shared.head))
-        cards = rows(shared.id, board.spec.type)
+        cards, is_cut = boards.newest(board, shared.id)
+        whole_url = reverse("shared_state:shared", args=[name]) if is_cut else ""
     children = [each for each in known if each["parent"] == agent.url][:PARTICIPANTS]
     participants, pools = cast_of(agent, children)
     return BoardPage(
@@ -86,6 +90,8 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
         host=str(hint.get("host") or "moderator"),
         board=board,
         rows=boards.render_rows(board, shared.id if shared else 0, cards),
+        shown=len(cards),
+        whole_url=whole_url,
         parts=_parts(agent, number, status, shared.id if shared else 0),
         participants=participants,
         participants_id=dom_id("participants", agent.stream_id),
@@ -124,7 +130,7 @@ def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeStri
             "stream"
         )
     }
-    entries = _manifest_order(agent.stream_id)
+    entries = _manifest_order(agent.stream_id, members)
     drafts = _drafts(members)
     participants, pools = [], []
     placed = [(order_of(entries.get(each.url, each.stream_id)), each) for each in members.values()]
@@ -145,8 +151,10 @@ def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeStri
     return joined(participants), joined([panel.render_pool(agent.url, ""), *pools])
 
 
-def _manifest_order(stream: int) -> dict[str, int]:
-    found = RowRecord.objects.filter(stream=stream, type="manifest", key__startswith="child:")
+def _manifest_order(stream: int, urls: Iterable[str]) -> dict[str, int]:
+    """Where in its parent's log each of some children stands."""
+    keys = [f"child:{url}" for url in urls]
+    found = RowRecord.objects.filter(stream=stream, type="manifest", key__in=keys)
     return {url.removeprefix("child:"): created for url, created in found.values_list("key", "created")}
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.safestring import SafeString
 
 from entities import presence
 from entities.catalog import partial_text, timeline
 from entities.models import Entity
-from entities.web import render
+from entities.web import addresses, census, render
 from shared_state.api import (
     Principal,
     Row,
@@ -41,9 +41,9 @@ MOST_ROWS = 1_500
 ROOTS = 40
 """How many families of agents a page lists."""
 FAMILY = 300
-"""How many members of families are listed at the most."""
+"""How many members of families, besides those at the top, a page lists at the most."""
 FOUND = 50
-"""How many results a search shows."""
+"""How many results a search shows at once."""
 
 Listed = dict[str, Any]
 
@@ -73,6 +73,30 @@ class Listing:
     agents: list[Listed]
     feeds: list[Feed]
     before: int | None = None
+    found: int = 0
+    """How many a search has found, of which `agents` are those after the first `skipped`."""
+    skipped: int = 0
+    cut: census.Census | None = None
+    """All members of a family, if it has more than are listed."""
+    after: int = 0
+    """After which agent the rest of the family goes on."""
+    cut_families: Sequence[Mapping[str, str]] = ()
+    """Name and address of each family that has more members than are listed."""
+
+    @property
+    def finding(self) -> str:
+        """What a search has come to, in words."""
+        found = f"{census.how_many(self.found).capitalize()} found"
+        if len(self.agents) in (self.found, 0):
+            return found
+        first, last = self.skipped + 1, self.skipped + len(self.agents)
+        return f"{found}, {first} to {last} shown" if first < last else f"{found}, number {last} shown"
+
+    @property
+    def further(self) -> int | None:
+        """After how many of what was found the next page goes on."""
+        end = self.skipped + FOUND
+        return end if end < min(self.found, census.COUNTED) else None
 
     @property
     def polled(self) -> bool:
@@ -109,13 +133,31 @@ def first_seen(parts: Iterable[QuerySet[Entity]], by: str, limit: int) -> list[F
 
 
 def families(principal: Principal, before: int | None = None) -> Listing:
-    """The newest agents without a parent, each with everybody below it. Five queries, three for staff."""
+    """The newest agents without a parent, each with everybody below it.
+
+    Five queries, three for staff; one more if not all members can be listed.
+    """
     earlier = Q() if before is None else Q(id__lt=before)
     found = first_seen([part.filter(earlier) for part in reach(principal, tops=True)], "id", ROOTS + 1)
     shown = found[:ROOTS]
     feeds = presence_feeds(principal, {each.presence for each in shown})
-    agents = listed(members(principal, [each.stream for each in shown]).order_by("id")[: FAMILY + ROOTS])
-    return Listing(agents, feeds, shown[-1].id if len(found) > ROOTS else None)
+    tops = [each.stream for each in shown]
+    below = Case(When(stream__in=tops, then=Value(0)), default=Value(1))
+    most = len(shown) + FAMILY
+    agents = listed(members(principal, tops).alias(below=below).order_by("below", "id")[: most + 1])
+    cut = _cut_families(principal, tops, agents[most - 1]["id"]) if len(agents) > most else []
+    before = shown[-1].id if len(found) > ROOTS else None
+    return Listing(agents[:most], feeds, before, cut_families=cut)
+
+
+def _cut_families(principal: Principal, tops: Sequence[int], last: int) -> list[dict[str, str]]:
+    """Those of some families that have members after the last one that is listed. One query."""
+    more = visible(principal, Stream.objects.filter(root=OuterRef("stream"), entity__pk__gt=last))
+    cut = Entity.objects.filter(stream__in=tops).filter(Exists(more)).order_by("-id")
+    return [
+        {"name": agent.title or agent.slug, "url": addresses.address(agent.url, "agent-family")}
+        for agent in cut
+    ]
 
 
 def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
@@ -124,18 +166,20 @@ def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
     return Entity.objects.filter(stream__in=visible(principal, streams))
 
 
-def search(principal: Principal, words: str) -> Listing:
-    """Agents whose title or address contains every word, the most recently active first.
+def search(principal: Principal, words: str, skipped: int = 0) -> Listing:
+    """Agents whose title or address contains every word, the most recently active first, counted to a bound.
 
     Five queries, three for staff; they read what the principal may see, and nobody else's agents.
     """
     matching = Q()
     for word in words.split()[:8]:
         matching &= Q(title__icontains=word) | Q(url__icontains=word)
-    found = first_seen([part.filter(matching) for part in reach(principal)], "last_activity_at", FOUND)
-    feeds = presence_feeds(principal, {each.presence for each in found})
-    agents = Entity.objects.filter(id__in=[each.id for each in found]).order_by("-last_activity_at")
-    return Listing(listed(agents), feeds)
+    matches = [part.filter(matching) for part in reach(principal)]
+    found = first_seen(matches, "last_activity_at", census.COUNTED + 1)
+    shown = found[skipped : skipped + FOUND]
+    feeds = presence_feeds(principal, {each.presence for each in shown})
+    agents = Entity.objects.filter(id__in=[each.id for each in shown]).order_by("-last_activity_at", "-id")
+    return Listing(listed(agents), feeds, found=len(found), skipped=skipped)
 
 
 def listed(agents: QuerySet[Entity]) -> list[Listed]:
@@ -144,7 +188,7 @@ def listed(agents: QuerySet[Entity]) -> list[Listed]:
     placed = agents.select_related("parent").annotate(place=Subquery(entry.values("created")[:1]))
     return [
         presence.listing(agent, agent.parent.url if agent.parent else None)
-        | {"presence": presence.path_of(agent.owner), "place": agent.place or 0}
+        | {"id": agent.pk, "presence": presence.path_of(agent.owner), "place": agent.place or 0}
         for agent in placed
     ]
 
@@ -166,11 +210,22 @@ def presence_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Fe
     return feeds
 
 
-def family(principal: Principal, agent: Entity) -> Listing:
-    """An agent's whole family, from its topmost ancestor down: what stands beside its page. Two queries."""
+def family(principal: Principal, agent: Entity, after: int = 0) -> Listing:
+    """An agent's whole family, from its topmost ancestor down: what stands beside its page.
+
+    Two queries. If there are more members than are listed, these are counted, and the agent itself is listed
+    in any case: two more. `after`: after which member the list begins.
+    """
     feeds = presence_feeds(principal, {agent.presence_id})
-    root = agent.stream.root_id or agent.stream_id
-    return Listing(listed(members(principal, [root]).order_by("id")[:FAMILY]), feeds)
+    everybody = members(principal, [agent.stream.root_id or agent.stream_id])
+    agents = listed(everybody.filter(id__gt=after).order_by("id")[: FAMILY + 1])
+    if len(agents) <= FAMILY:
+        return Listing(agents, feeds)
+    agents = agents[:FAMILY]
+    last = agents[-1]["id"]
+    missing = {agent.pk, agent.parent_id or agent.pk} - {each["id"] for each in agents}
+    beside = listed(everybody.filter(id__in=missing)) if missing and not after else []
+    return Listing([*agents, *beside], feeds, cut=census.count(everybody), after=last)
 
 
 def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:
@@ -222,7 +277,7 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         between = RowRecord.objects.filter(
             stream=agent.stream_id, created__gte=target.created, created__lt=before, type__in=timeline.TYPES
         )
-        limit = min(between.count() + WINDOW // 2, MOST_ROWS)
+        limit = min(between[:MOST_ROWS].count() + WINDOW // 2, MOST_ROWS)
     found = newest(agent.stream_id, before, limit)
     puts = []
     for each in sorted(found.rows, key=lambda each: each.created):

@@ -26,6 +26,7 @@ from shared_state.api import (
     Principal,
     count_rows,
     format_offset,
+    how_many,
     may,
     principal_of,
     read,
@@ -41,7 +42,8 @@ from shared_state.models import Stream
 from shared_state.templatetags.state import principal_name
 
 EVENTS_PAGE = 100
-STATE_ROWS = 500
+STATE_ROWS = 300
+"""How many rows of each collection the page of an agent's state shows, the newest."""
 CHAT_TYPE = "assistant"
 EXAMPLES = (
     "Debate: should cities ban private cars?",
@@ -79,7 +81,8 @@ def agents(request: HttpRequest) -> HttpResponse:
     principal = principal_of(request.user)
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
-    listing = queries.search(principal, words) if words else queries.families(principal, before)
+    skipped = _whole(request.GET.get("from")) or 0
+    listing = queries.search(principal, words, skipped) if words else queries.families(principal, before)
     tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words}
@@ -179,6 +182,16 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
 
 @require_safe
 @agent_view
+def family(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
+    """A family, page by page: where lists lead that do not hold all of it."""
+    listing = queries.family(principal, agent, _whole(request.GET.get("after")) or 0)
+    context = {"agent": agent, "listing": listing, "tree": live.render_tree(listing.agents)}
+    context |= {"title": agent.title or agent.slug, "section": "agents"}
+    return render(request, "entities/family/page.html", context)
+
+
+@require_safe
+@agent_view
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
     before = _whole(request.GET.get("before")) or 0
@@ -203,11 +216,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     """The agent's own collections as tables."""
     specs = live.state_specs(agent.url)
     cursor = format_offset(agent.stream.head)
-    found = (
-        window(agent.stream_id, limit=STATE_ROWS, types=[spec.type for spec in specs.values()])
-        if specs
-        else []
-    )
+    found = [row for spec in specs.values() for row in window(agent.stream_id, None, STATE_ROWS, [spec.type])]
     olds = tables.replaced(agent.stream_id, found)
     counts = count_rows(agent.stream_id)
     shown = [
@@ -215,7 +224,7 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
         for spec in specs.values()
     ]
     builtin = [
-        {"name": name, "type": type, "count": counts[type]}
+        {"name": name, "type": type, "count": how_many(counts[type])}
         for name, type in COLLECTIONS.items()
         if counts.get(type)
     ]

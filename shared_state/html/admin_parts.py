@@ -75,7 +75,7 @@ def in_line(parts: Iterable[SafeString | str], between: str = " · ") -> SafeStr
     return format_html_join(between, "{}", [(part,) for part in parts]) or NOTHING
 
 
-def counted(parts: Iterable[tuple[SafeString, int]]) -> SafeString | str:
+def counted(parts: Iterable[tuple[SafeString, str]]) -> SafeString | str:
     """Parts, each with a number behind it; a dash if there are none."""
     return format_html_join(", ", "{} {}", parts) or NOTHING
 

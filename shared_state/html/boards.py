@@ -23,6 +23,8 @@ from shared_state.live.codecs import codec
 
 CHIP_CHARACTERS = 40
 """Other short fields of a card are shown as chips; longer ones only in the table."""
+CARDS = 300
+"""How many cards a board shows, the newest; the table has the earlier ones too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ def boards(stream: StreamInfo) -> list[Board]:
     """The boards of a stream, by its stored schema."""
     found = (board_of(stream.path, spec) for spec in api.collections(stream.schema).values())
     return [board for board in found if board is not None]
+
+
+def newest(board: Board, stream: int) -> tuple[list[Row], bool]:
+    """The rows that a board shows, in order of creation, and whether there are earlier ones. One query."""
+    found = api.window(stream, limit=CARDS + 1, types=[board.spec.type])
+    return found[-CARDS:], len(found) > CARDS
 
 
 @codec("board")

@@ -135,7 +135,10 @@ class Table:
     body_id: str
     headings: list[dict[str, str]]
     rows: SafeString
-    count: int
+    count: str
+    shown: int
+    is_cut: bool
+    """Whether there are more rows than are shown."""
 
     @property
     def width(self) -> int:
@@ -146,14 +149,20 @@ class Table:
 def table_of(
     stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int
 ) -> Table:
-    """A collection of a stream with those of the rows that are its own. `count`: how many it has in all."""
+    """A collection of a stream with those of the rows that are its own.
+
+    `count`: how many it has in all, as `api.count_rows` counts.
+    """
     own = [row for row in rows if row.type == spec.type]
     names = columns(spec) or ["key", "value"]
     rules = (spec.json_schema or {}).get("properties", {})
     numbers = {name for name, rule in rules.items() if rule.get("type") in ("integer", "number")}
     headings = [{"name": name, "css": "number" if name in numbers else ""} for name in names]
-    shown = render_rows(stream, spec, own, olds)
-    return Table(spec, dom_id("title", stream, spec.type), body_id(stream, spec), headings, shown, count)
+    shown, how_many = render_rows(stream, spec, own, olds), api.how_many(count)
+    title = dom_id("title", stream, spec.type)
+    return Table(
+        spec, title, body_id(stream, spec), headings, shown, how_many, len(own), count > len(own)
+    )  # fmt: skip
 
 
 def render_rows(

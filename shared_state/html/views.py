@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,7 +17,7 @@ from shared_state.api import Principal, StreamInfo
 from shared_state.html import boards, pages, tables
 from shared_state.html.changes import Put
 from shared_state.html.dom import dom_id
-from shared_state.models import EventRecord, RowRecord, Stream
+from shared_state.models import EventRecord, Stream
 
 STREAMS_PAGE = 50
 ROWS_PAGE = 300
@@ -46,17 +45,14 @@ def newest_streams(principal: Principal, skipped: int, limit: int) -> list[dict[
     streams = Stream.objects.filter(kind=Stream.Kind.SHARED).annotate(changed_at=Subquery(last))
     ordered = api.visible(principal, streams).order_by(F("changed_at").desc(nulls_last=True), "-id")
     page = list(ordered[skipped : skipped + limit])
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    counted = RowRecord.objects.filter(stream__in=page).values_list("stream", "type").annotate(n=Count("id"))
-    for stream, type, count in counted.order_by("stream", "type"):
-        counts[stream][type] = count
+    counts = api.count_rows_of([stream.id for stream in page])
     return [
         {
             "stream": stream,
             "id": stream.path.removeprefix("shared:"),
             "changed_at": getattr(stream, "changed_at", None),
             "collections": [
-                {"name": spec.name, "count": counts[stream.id].get(spec.type, 0)}
+                {"name": spec.name, "count": api.how_many(counts.get(stream.id, {}).get(spec.type, 0))}
                 for spec in api.collections(stream.schema).values()
             ],
         }
@@ -83,9 +79,10 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         "cursor": api.format_offset(stream.head),
     }
     if shown and request.GET.get("view") == "board":
-        board, rows = shown[0], api.rows(stream.id, shown[0].spec.type)
+        board, (rows, is_cut) = shown[0], boards.newest(shown[0], stream.id)
         context |= _tabs(id, "board") | {"region_id": dom_id("boardregion", stream.id)}
         context |= {"board": board, "rows": boards.render_rows(board, stream.id, rows)}
+        context["shown"], context["whole_url"] = len(rows), context["tables_url"] if is_cut else ""
         return render(request, "shared_state/board/page.html", context)
     context |= _tabs(id, "tables") | {"region_id": dom_id("tablesregion", stream.id)}
     return render(request, "shared_state/table/page.html", context | _tables(stream))

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db.models import Count, JSONField, Q, QuerySet, Value
+from django.db.models import JSONField, Q, QuerySet, Value
 from django.db.models.fields.json import KeyTransform, KeyTransformExact, KeyTransformIsNull
 
 from shared_state.core.types import Event, Provenance, Row, StreamInfo, is_storable
@@ -161,12 +161,6 @@ def window(
     if before is not None:
         found = found.filter(created__lt=before)
     return [row_of(record) for record in reversed(_first(found, limit, types))]
-
-
-def count_rows(stream: int) -> dict[str, int]:
-    """How many rows of each type there are."""
-    counted = RowRecord.objects.filter(stream=stream).values("type").annotate(n=Count("id"))
-    return dict(counted.order_by("type").values_list("type", "n"))
 
 
 def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None) -> list[M]:

@@ -106,3 +106,32 @@ def test_each_sees_what_is_theirs() -> None:
     assert seen(CLEO) == set()
     assert {each["url"] for each in queries.search(BEN, "found").agents} == seen(BEN)
     assert seen(Principal("user", "root", staff=True)) == seen(ADA)
+
+
+def test_a_search_counts_no_more_than_its_bound() -> None:
+    people(str(ADA), 10)
+    few, (queries_asked, _) = queries.search(ADA, "found"), cost(lambda: queries.search(ADA, "found"))
+    people(str(ADA), 1_500)
+    many, (asked_again, _) = queries.search(ADA, "found"), cost(lambda: queries.search(ADA, "found"))
+
+    assert (few.found, few.finding, few.further) == (10, "10 found", None)
+    assert (many.found, many.finding) == (1_001, "More than 1,000 found, 1 to 50 shown")
+    assert many.further == 50
+    assert queries.search(ADA, "found", 950).further is None
+    assert queries_asked == asked_again
+
+
+@pytest.mark.parametrize("look", ["list", "family"])
+@pytest.mark.parametrize("who", [ADA, BEN], ids=str)
+def test_a_cut_list_asks_as_much_of_a_family_of_any_size(look: str, who: Principal) -> None:
+    (top,) = people(str(ADA), 1)
+    Grant.objects.create(stream=top.stream, principal=str(BEN), role="view")
+    people(str(ADA), 310, top.stream)
+    few = cost(lambda: LOOKS[look](who))
+    people(str(ADA), 2_000, top.stream)
+    found = LOOKS[look](who)
+    many = cost(lambda: LOOKS[look](who))
+
+    assert few[0] == many[0] <= 7
+    assert len(found.agents) <= queries.FAMILY + 1
+    assert found.cut_families or found.cut.total == "more than 1,000"

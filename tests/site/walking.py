@@ -90,6 +90,7 @@ PAGES: dict[str, tuple[Visit, ...]] = {
         Visit("/worker/child/", READERS, shows=True),
         Visit("/debate/host/", statuses(302, 404, 400, 302), form=MESSAGE),
     ),
+    f"{HOST}family/": (Visit("/debate/host/family/", READERS, shows=True),),
     f"{HOST}earlier/": (Visit("/debate/host/earlier/", READERS, shows=True, query={"before": "999"}),),
     f"{HOST}tool/": (Visit("/debate/host/tool/", READERS, shows=True, query={"key": "c2"}),),
     f"{HOST}state/": (Visit("/debate/host/state/", READERS, shows=True),),

@@ -9,7 +9,8 @@ export const { mount, unmount } = pane("table", ".collection", (root, signal) =>
 
   function count(step) {
     const label = root.querySelector("[data-count-of]");
-    if (label) label.textContent = String(Number(label.textContent) + step);
+    const known = Number(label?.textContent ?? NaN); // none if there are more than the server counts: 10,000+
+    if (Number.isInteger(known)) label.textContent = String(known + step);
   }
 
   function arrived(element, { placed, inserted, context }) {

@@ -15,7 +15,7 @@ from shared_state.models import Grant
 from tests.entities import making
 from tests.entities.web.browsing import Element, parse
 
-TABS = ("", "earlier/", "tool/", "state/", "events/", "events/1/", "board/0/")
+TABS = ("", "family/", "earlier/", "tool/", "state/", "events/", "events/1/", "board/0/")
 
 
 @pytest.fixture

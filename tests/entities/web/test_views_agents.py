@@ -139,6 +139,39 @@ def test_search_finds_by_words_of_title_and_address(page: Client, ada: User) -> 
     assert "No agent has that" in page.get("/agents/?q=zebra").content.decode()
 
 
+def test_a_search_says_how_many_match_and_leads_on(page: Client, ada: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr("entities.web.queries.FOUND", 2)
+    for number in range(5):
+        making.agent(ada, f"bee-{number}")
+
+    seen, note, address = [], "", "?q=bee"
+    for wanted in ("1 to 2 shown", "3 to 4 shown", "number 5 shown"):
+        answer = page.get(f"/agents/{address}")
+        (note,) = [each.text for each in shown(answer).having("class", "search-note")]
+        assert note.startswith(f"5 found, {wanted} for “bee”.")
+        seen += [line.attributes["data-line"] for line in shown(answer).having("data-line")]
+        (address,) = re.findall(r"\?q=bee&amp;from=\d+", answer.content.decode()) or [""]
+        address = address.replace("&amp;", "&")
+
+    assert (len(seen), len(set(seen)), address) == (5, 5, "")
+
+
+def test_a_search_counts_up_to_a_bound(page: Client, ada: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr("entities.web.census.COUNTED", 3)
+    for number in range(4):
+        making.agent(ada, f"bee-{number}")
+
+    assert "More than 3 found" in shown(page.get("/agents/?q=bee")).text
+    assert "from=" not in page.get("/agents/?q=bee").content.decode()
+
+
+def test_what_is_one_s_own_and_granted_is_counted_once(page: Client, ada: User) -> None:
+    made = making.agent(ada, "bee-1")
+    Grant.objects.create(stream=made.stream, principal="user:ada", role="view")
+
+    assert shown(page.get("/agents/?q=bee")).having("class", "search-note")[0].text.startswith("1 found for")
+
+
 def test_typing_into_the_search_fetches_only_the_list(page: Client, ada: User) -> None:
     answer = page.get("/agents/?q=x", headers={"HX-Request": "true", "HX-Target": "agents-region"})
 

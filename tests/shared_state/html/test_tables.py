@@ -217,6 +217,24 @@ def test_a_board_aligns_the_rounds_of_both_sides(client: Client, ada: User, shar
     assert "**" not in rows[0].text
 
 
+def test_a_board_shows_the_newest_and_leads_to_all(
+    client: Client, ada: User, shared: StreamInfo, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("shared_state.html.boards.CARDS", 2)
+    client.force_login(ada)
+    for number in range(2):
+        put(shared, f"a{number}")
+    assert not shown(client.get("/shared/d/1/?view=board")).having("class", "cut-note")
+    put(shared, "a2")
+
+    page = shown(client.get("/shared/d/1/?view=board"))
+    (note,) = page.having("class", "cut-note")
+
+    assert [card.attributes["data-key"] for card in page.having("class", "card")] == ["a1", "a2"]
+    assert note.text == "The newest 2 are shown. All of them"
+    assert note.having("href", "/shared/d/1/")
+
+
 def test_without_a_hint_there_is_no_board(client: Client, ada: User) -> None:
     schema = SharedStateSchema(plain=Collection()).to_json()
     api.unit(
