@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -175,10 +176,22 @@ def _define_filler() -> None:
         ).run()
 
 
+class _ChangedMindError(Exception):
+    """What was done in a block is not to be."""
+
+
 async def _put_pieces(ctx: Any, pieces: Any, part: str) -> None:
     for number in range(PIECES):
-        await pieces.insert(key=f"{part}-{number}")
-        await ctx.state.sums.update("sum", lambda row: {**row, "n": row["n"] + 1})
+        await _put_piece(ctx, pieces, f"{part}-{number}")
+    with contextlib.suppress(_ChangedMindError):
+        async with ctx.atomic():
+            await _put_piece(ctx, pieces, f"{part}-never")
+            raise _ChangedMindError
+
+
+async def _put_piece(ctx: Any, pieces: Any, key: str) -> None:
+    await pieces.insert(key=key)
+    await ctx.state.sums.update("sum", lambda row: {**row, "n": row["n"] + 1})
 
 
 def _prepare_staging(rounds: int) -> None:
