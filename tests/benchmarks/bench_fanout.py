@@ -21,13 +21,14 @@ from shared_state.html import changes
 from shared_state.live import codecs
 from tests.benchmarks.clients import Socket, Tally, handshake
 from tests.benchmarks.database import BenchDatabase, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 from tests.support import servers
 from tests.support.processes import Process
 
-SOCKETS = (10, 100, 500)
+SOCKETS = less((10, 100, 500), (10, 500))
 RATE = 50  # events per second
-SECONDS = 5.0  # of one cell
+SECONDS = less(5.0, 2.0)  # of one cell
 IN_TIME = 0.3  # seconds from the append to the client
 AT_ONCE = 25  # handshakes
 ME = "tests.benchmarks.bench_fanout"

@@ -6,12 +6,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from tests.benchmarks.database import DATABASES, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 
 CALLERS = (1, 16, 64, 256)
-SECONDS = 3.0
+SECONDS = less(3.0, 1.0)
 WARM_UP = 0.5  # seconds; the first batches learn plans and fill caches
-DUE = 4000
+DUE = less(4000, 1000)
 
 
 def run() -> Iterator[Table]:

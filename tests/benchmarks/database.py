@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.benchmarks.options import QUICK
 from tests.support import servers
 from tests.support.processes import ROOT, SECRET_KEY
 
@@ -51,7 +52,7 @@ def bench_database(database: str, **settings: str) -> Iterator[BenchDatabase]:
             "PATH": os.environ["PATH"], "HOME": folder, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
             "DJANGO_SETTINGS_MODULE": "agents_site.settings", "SECRET_KEY": SECRET_KEY,
             "AGENTS_VAR_DIR": folder, "AGENTS_LOG_LEVEL": "WARNING", "AGENTS_SECURE_COOKIES": "0",
-            "AGENTS_OFFLINE_WORDS_PER_SECOND": "0", **settings,
+            "AGENTS_OFFLINE_WORDS_PER_SECOND": "0", QUICK: os.environ.get(QUICK, ""), **settings,
         }  # fmt: skip
         if database == "PostgreSQL":
             with durable_postgres() as url:
