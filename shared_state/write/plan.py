@@ -102,15 +102,18 @@ class Plan:
         else:
             sqlite_each(f"DELETE FROM {self._table} WHERE {key} = ?", [(one,) for one in keys])  # noqa: S608
 
-    def ids(self, count: int) -> list[int]:
-        """Keys for new records, which nobody else gets: on SQLite until the transaction ends."""
+    def ids(self, count: int, after: int) -> list[int]:
+        """Keys for new records, which nobody else gets: on SQLite until the transaction ends.
+
+        There `after` is the last one that this transaction was given; it need not be stored yet.
+        """
         name = self.model._meta.db_table
         if self._postgres:
             sql = "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)"
             found = postgres_fetch(sql, [name, self.model._meta.pk.column, count])
             return [ident for (ident,) in found]
         known = sqlite_fetch("SELECT seq FROM sqlite_sequence WHERE name = ?", (name,))
-        last = known[0][0] if known else 0
+        last = max(after, known[0][0] if known else 0)
         return list(range(last + 1, last + 1 + count))
 
     def _each(self, sql: str, names: Sequence[str], records: Iterable[models.Model]) -> None:

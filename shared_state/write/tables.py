@@ -74,6 +74,7 @@ class Tables:
         self._journal: list[Callable[[], object]] = []
         self._written = 0  # how many entries of the journal are beyond undoing
         self._ids: dict[type[models.Model], deque[int]] = {}
+        self._last_ids: dict[type[models.Model], int] = {}
 
     # -- asking
 
@@ -129,7 +130,8 @@ class Tables:
         else:
             pool = self._ids.setdefault(model, deque())
         if not pool:
-            pool.extend(plan(model).ids(IDS_AT_ONCE))
+            pool.extend(plan(model).ids(IDS_AT_ONCE, self._last_ids.get(model, 0)))
+            self._last_ids[model] = pool[-1]
         return pool.popleft()
 
     def add(self, record: M) -> M:
