@@ -28,7 +28,7 @@ help:
 	@echo "make test-all  the same with every Python of $(VERSIONS) that is found"
 	@echo "make serve   the web server alone, in production mode (SECRET_KEY, DATABASE_URL, REDIS_URL)"
 	@echo "make worker  one background worker beside it"
-	@echo "make bench   measure, and print the figures as a table"
+	@echo "make bench   measure, and print the figures as tables (ARGS="messages --quick")"
 	@echo "make package the wheel and the source to install elsewhere, in dist/"
 	@echo "make lint, make format, make lock (pin the requirements anew), make clean"
 	@echo "PYTHON=... chooses the Python that all of these use; now $(or $(PYTHON),none)"
@@ -107,7 +107,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/python -m ruff format
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 # The wheel and the source, the same to the byte for the same commit. Nothing is fetched: the builder is pinned, too.
 package: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1577836800)

@@ -1,26 +1,43 @@
-"""Run every benchmark, or those that are named, and print their tables."""
+"""Run every benchmark, or those that are named, and print their tables; see `options.py`."""
 
 import importlib
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.benchmarks.table import machine
+from tests.benchmarks import options, saved
+from tests.benchmarks.summary import summary
+from tests.benchmarks.table import Table, machine
 
 FOLDER = Path(__file__).parent
 
 
-def main(wanted: list[str]) -> None:
-    """Print tables as they come; an unknown name is refused with the names there are."""
-    known = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
-    names = [name.removeprefix("bench_") for name in wanted] or known
-    if strangers := sorted(set(names) - set(known)):
-        sys.exit(f"There is no benchmark {', '.join(strangers)}; there are {', '.join(known)}.")
-    print(machine(), flush=True)
+def main(arguments: list[str]) -> None:
+    """Print tables as they come, then what they say of the aims; save them, whatever ends the run."""
+    asked = options.parse(arguments, sorted(path.stem[6:] for path in FOLDER.glob("bench_*.py")))
+    if asked.quick:
+        os.environ[options.QUICK] = "1"
+    earlier = saved.read(asked.before) if asked.before else {}
+    where, tables = machine(), list[Table]()
+    print(where, flush=True)
+    try:
+        for table in _run(asked.names):
+            tables.append(table)
+            print(f"\n{saved.beside(table, earlier)}", flush=True)
+    finally:
+        tables.append(summary(tables))
+        if tables[-1].rows:
+            print(f"\n{saved.beside(tables[-1], earlier)}", flush=True)
+        if asked.save:
+            saved.write(asked.save, tables, machine=where, quick=asked.quick)
+
+
+def _run(names: tuple[str, ...]) -> Iterator[Table]:
     for name in names:
         began = time.monotonic()
-        for table in importlib.import_module(f"tests.benchmarks.bench_{name}").run():
-            print(f"\n{table}", flush=True)
+        yield from importlib.import_module(f"tests.benchmarks.bench_{name}").run()
         print(f"\n({name} took {time.monotonic() - began:.0f} s)", flush=True)
 
 

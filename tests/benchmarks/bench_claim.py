@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.benchmarks.database import DATABASES, BenchDatabase, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 from tests.support.processes import ROOT
 
-ENTITIES = 1200
+ENTITIES = less(1200, 600)
 BATCH = 10
 OWNERS = 8
 

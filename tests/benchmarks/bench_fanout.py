@@ -7,27 +7,27 @@ the commit, the hint, the render and the way to the client.
 
 import asyncio
 import json
-import os
 import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from shared_state.html import changes
 from shared_state.live import codecs
+from tests.benchmarks import cpu
 from tests.benchmarks.clients import Socket, Tally, handshake
 from tests.benchmarks.database import BenchDatabase, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 from tests.support import servers
 from tests.support.processes import Process
 
-SOCKETS = (10, 100, 500)
+SOCKETS = less((10, 100, 500), (10, 500))
 RATE = 50  # events per second
-SECONDS = 5.0  # of one cell
+SECONDS = less(5.0, 2.0)  # of one cell
 IN_TIME = 0.3  # seconds from the append to the client
 AT_ONCE = 25  # handshakes
 ME = "tests.benchmarks.bench_fanout"
@@ -231,7 +231,7 @@ async def _measure(site: Site, count: int) -> tuple[float, float, str, str, floa
     """p50 and p99 in milliseconds, share in time, share of a core, microseconds, megabytes."""
     tally = Tally()
     sockets = await _connect(site, count, tally)
-    before = _cpu_seconds(site.process.pid)
+    before = cpu.seconds(site.process.pid)
     began = time.monotonic()
     if site.far:
         await asyncio.to_thread(site.place.measure, f"{ME}:write_far")
@@ -241,8 +241,8 @@ async def _measure(site: Site, count: int) -> tuple[float, float, str, str, floa
     expected = int(RATE * SECONDS) * count
     while len(tally.waits) < expected and time.monotonic() - began < SECONDS + 5:
         await asyncio.sleep(0.05)
-    used, elapsed = _cpu_seconds(site.process.pid) - before, time.monotonic() - began
-    memory = _megabytes(site.process.pid)
+    used, elapsed = cpu.seconds(site.process.pid) - before, time.monotonic() - began
+    memory = cpu.megabytes(site.process.pid)
     for one in sockets:
         one.close()
     in_time = sum(wait <= IN_TIME for wait in tally.waits) / expected
@@ -253,17 +253,6 @@ async def _measure(site: Site, count: int) -> tuple[float, float, str, str, floa
         used / max(1, len(tally.waits)) * 1e6,
         memory,
     )
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _megabytes(pid: int) -> int:
-    """A process's resident memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
 
 
 async def _connect(site: Site, count: int, tally: Tally) -> list[Socket]:
@@ -290,12 +279,12 @@ async def _stall(site: Site) -> tuple[int, str, float, str]:
     await _connect(site, 1, reading)
     [stalled] = await _connect(site, 1, stopping)
     stalled.stall()
-    before = most = _megabytes(site.process.pid)
+    before = most = cpu.megabytes(site.process.pid)
     await _get(site.port, "/bench/flood")
     deadline = time.monotonic() + 30
     while len(reading.waits) < LARGE_EVENTS and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
-        most = max(most, _megabytes(site.process.pid))
+        most = max(most, cpu.megabytes(site.process.pid))
     stalled.go_on()
     while not stopping.others and time.monotonic() < deadline:
         await asyncio.sleep(0.05)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.database import DATABASES, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 from tests.support.processes import ROOT
 
-ENTITIES = 100_000
-STARTS = 5
+ENTITIES = less(100_000, 20_000)
+STARTS = less(5, 2)
 
 
 def run() -> Iterator[Table]:

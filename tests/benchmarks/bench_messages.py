@@ -3,15 +3,18 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from tests.benchmarks.database import DATABASES, bench_database
+from tests.benchmarks.driving import driven
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 
 CALLERS = (1, 16, 64, 256)
-SECONDS = 3.0
+SECONDS = less(3.0, 1.0)
 WARM_UP = 0.5  # seconds; the first batches learn plans and fill caches
-DUE = 4000
+DUE = less(4000, 1000)
 
 
 def run() -> Iterator[Table]:
@@ -55,22 +58,9 @@ async def _driven(verb: str, callers: int) -> tuple[float, float, float]:
     async def spawning(caller: int) -> None:
         await spawn(ada, NewEntity("assistant", f"new-{mark}-{next(number)}", message="How are you?"))
 
-    return await _kept_up({"deliver": delivering, "spawn": spawning}[verb], callers)
-
-
-async def _kept_up(call: Callable[[int], Awaitable[None]], callers: int) -> tuple[float, float, float]:
-    begin = time.perf_counter() + WARM_UP
-    end = begin + SECONDS
-    waits: list[float] = []
-
-    async def caller(number: int) -> None:
-        while (before := time.perf_counter()) < end:
-            await call(number)
-            if before >= begin:
-                waits.append(time.perf_counter() - before)
-
-    await asyncio.gather(*(caller(number) for number in range(callers)))
-    return len(waits) / SECONDS, percentile(waits, 0.5) * 1000, percentile(waits, 0.99) * 1000
+    call = {"deliver": delivering, "spawn": spawning}[verb]
+    found = await driven([partial(call, caller) for caller in range(callers)], SECONDS, WARM_UP)
+    return found.rate, found.milliseconds(0.5), found.milliseconds(0.99)
 
 
 def leases() -> dict[str, tuple[float, float, float]]:

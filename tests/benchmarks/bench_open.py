@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.benchmarks.database import DATABASES, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 
-EVENTS = (100, 1_000, 100_000)
+EVENTS = less((100, 1_000, 100_000), (100, 1_000, 10_000))
 FULL = 1_000  # events that fill the window: from there on every page shows as much
-REQUESTS = 40
+REQUESTS = less(40, 15)
 
 
 def run() -> Iterator[Table]:

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from tests.benchmarks.database import DATABASES, bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table, percentile
 
-SPEAKING = (0, 64, 512)
-MESSAGES = 200
+SPEAKING = less((0, 64, 512), (0, 512))
+MESSAGES = less(200, 60)
 PAUSE = 0.05  # seconds between two messages
 WORDS_PER_SECOND = 20.0
 

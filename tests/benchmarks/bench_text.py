@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from tests.benchmarks.database import bench_database
+from tests.benchmarks.options import less
 from tests.benchmarks.table import Table
 
-SIZES = (2_000, 20_000, 60_000)
+SIZES = less((2_000, 20_000, 60_000), (2_000, 20_000))
 STEP = 18
 """Characters of a delta: 60 tokens a second, 20 deltas a second."""
 SHAPES = {

@@ -30,16 +30,13 @@ class Tally:
     others: list[bytes] = field(default_factory=list)
 
 
-class Socket(asyncio.Protocol):
-    """A websocket client that does nothing but look at the clock; a library would be the bottleneck."""
+class Wire(asyncio.Protocol):
+    """The frames of one websocket. A subclass says what it does with them."""
 
-    def __init__(self, request: bytes, follow: dict[str, Any], tally: Tally) -> None:
+    def __init__(self, request: bytes) -> None:
         self._request = request
-        self._follow = follow
-        self._tally = tally
         self._buffer = b""  # what has come of a frame that is not whole
         self._upgraded = False
-        self.following: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
         """Ask for the upgrade."""
@@ -57,19 +54,43 @@ class Socket(asyncio.Protocol):
             if not head.startswith(b"HTTP/1.1 101"):
                 raise RuntimeError(head.decode("latin1"))
             self._upgraded, self._buffer = True, rest
-            self._transport.write(_frame(self._follow))
+            self.upgraded()
         while (found := _taken(self._buffer)) is not None:
             payload, self._buffer = found
-            self._got(payload, now)
+            self.got(payload, now)
+
+    def upgraded(self) -> None:
+        """The socket is open."""
+
+    def got(self, payload: bytes, now: int) -> None:
+        """A frame came, at this time of the monotonic clock."""
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Send one frame."""
+        self._transport.write(_frame(message))
+
+    def close(self) -> None:
+        """Go."""
+        self._transport.close()
+
+
+class Socket(Wire):
+    """A client that does nothing but look at the clock; a library would be the bottleneck."""
+
+    def __init__(self, request: bytes, follow: dict[str, Any], tally: Tally) -> None:
+        super().__init__(request)
+        self._follow = follow
+        self._tally = tally
+        self.following: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def upgraded(self) -> None:
+        """Follow."""
+        self.say(self._follow)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The end of the cell, or a fault."""
         if not self.following.done():
             self.following.set_exception(RuntimeError("the socket was closed"))
-
-    def close(self) -> None:
-        """Go."""
-        self._transport.close()
 
     def stall(self) -> None:
         """Stop reading."""
@@ -79,7 +100,8 @@ class Socket(asyncio.Protocol):
         """Read again."""
         self._transport.resume_reading()
 
-    def _got(self, payload: bytes, now: int) -> None:
+    def got(self, payload: bytes, now: int) -> None:
+        """The answer to `follow`, then patches."""
         if not self.following.done():
             assert b'"following"' in payload, payload
             self.following.set_result(None)
@@ -87,6 +109,39 @@ class Socket(asyncio.Protocol):
             self._tally.waits += [(now - int(at)) / 1e9 for at in _MARK.findall(payload)]
         else:
             self._tally.others.append(payload)
+
+
+class Asker(Wire):
+    """A client that waits for the answer to one frame before it says the next."""
+
+    _answer: asyncio.Future[bytes]
+
+    def __init__(self, request: bytes) -> None:
+        super().__init__(request)
+        self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def to(cls, port: int, cookie: str) -> "Asker":
+        """Open one."""
+        request = handshake(f"127.0.0.1:{port}", cookie)
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(lambda: cls(request), "127.0.0.1", port)
+        await asyncio.wait_for(made.open, 30)
+        return made
+
+    def upgraded(self) -> None:
+        """Ready."""
+        self.open.set_result(None)
+
+    def got(self, payload: bytes, now: int) -> None:
+        """The answer."""
+        self._answer.set_result(payload)
+
+    async def ask(self, message: dict[str, Any]) -> bytes:
+        """Say it; answers what came back."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self.say(message)
+        return await self._answer
 
 
 def _taken(buffer: bytes) -> tuple[bytes, bytes] | None:
@@ -106,5 +161,6 @@ def _taken(buffer: bytes) -> tuple[bytes, bytes] | None:
 def _frame(message: dict[str, Any]) -> bytes:
     """A client's text frame; the mask is required, and may be zero."""
     payload = json.dumps(message).encode()
-    assert len(payload) < 126
-    return bytes([0x81, 0x80 | len(payload)]) + bytes(4) + payload
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + size.to_bytes(2)
+    return b"\x81" + length + bytes(4) + payload

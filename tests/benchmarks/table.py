@@ -5,6 +5,7 @@ import platform
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 import django
 
@@ -17,10 +18,16 @@ class Table:
     columns: Sequence[str]
     rows: list[Sequence[object]] = field(default_factory=list)
     notes: Sequence[str] = ()
+    aims: list[tuple[Enum, str, tuple[float, ...]]] = field(default_factory=list)
+    """What it says of the aims in `summary.py`: which, on what database, one figure or p50 and p99."""
 
     def add(self, *cells: object) -> None:
         """One more row."""
         self.rows.append(cells)
+
+    def meets(self, work: Enum, database: str, *figures: float) -> None:
+        """Figures for the summary: a `summary.Work`, one figure or p50 and p99."""
+        self.aims.append((work, database, figures))
 
     def __str__(self) -> str:
         cells = [list(self.columns), *([_text(cell) for cell in row] for row in self.rows)]

@@ -316,3 +316,10 @@ async def test_an_entity_reaches_only_what_its_owner_may(types: Registry) -> Non
 
     assert refused == ["There is no agent at /child/tim."] * 2
     assert await said_to("/child/tim") == []
+
+
+async def test_more_are_made_at_once_than_ids_are_taken_at_once() -> None:
+    wanted = [NewEntity("child", f"c{n}", args={"name": "Tim"}, title=f"Tim {n}") for n in range(150)]
+    made = await asyncio.gather(*(api.spawn(ADA, one) for one in wanted))
+    assert len({one.pk for one in made}) == len({one.stream_id for one in made}) == len(wanted)
+    assert [one.value["value"] for one in await events(made[-1].url) if one.type == "tags"] == ["Tim 149"]
