@@ -255,7 +255,8 @@ class Session:
             checks = [_checking(scope.seen)] if scope.staged and scope.seen else []
             work = together([*checks, *_steps(scope.staged), *last])
             try:
-                await submit(work, provenance=provenance, fence=self.fence)
+                changes = len(scope.staged) + 1
+                await submit(work, provenance=provenance, fence=self.fence, changes=changes)
             except VersionConflict:
                 if number == MOST_TRIES:
                     raise

@@ -130,9 +130,11 @@ class Tables:
             return self._last_id[model]
         place = (str(database.connection().settings_dict["NAME"]), model._meta.db_table)
         pool = _ids.setdefault(place, deque())
-        if not pool:
-            pool.extend(plan(model).ids(IDS_AT_ONCE))
-        return pool.popleft()
+        while True:
+            try:
+                return pool.popleft()
+            except IndexError:  # other threads take from it, too
+                pool.extend(plan(model).ids(IDS_AT_ONCE))
 
     def add(self, record: M) -> M:
         """Insert a record; its key is set here if it has none."""

@@ -6,7 +6,10 @@ the disk, the next batch gathers. The idea is the log writer's of every database
 `docs/architecture.md`.
 
 There are two lanes. What somebody waits for goes first; pieces of growing texts go along, some in each batch.
-So five hundred agents that speak at once do not keep a message from being accepted.
+So five hundred agents that speak at once do not keep a message from being accepted. A large unit (a tool that
+imported a thousand rows) would keep everybody waiting for as long as its one transaction takes. On PostgreSQL
+it has a thread of its own, and only what is written to the same streams meanwhile, with what shares a batch
+with that, waits for it. SQLite has one writer whatever we do.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from shared_state.exceptions import SharedStateError
 from shared_state.write import batch, joined
 from shared_state.write.batch import Job
 from shared_state.write.fitting import check
+from shared_state.write.statements import on_postgres
 from shared_state.write.unit import Unit
 
 T = TypeVar("T")
@@ -36,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 BACKGROUND_AT_ONCE = 64
 """How many units of the background one transaction does, so that none takes long."""
+LARGE = 100
+"""From how many changes on a unit is large."""
 
 
 class Lanes:
@@ -74,14 +80,14 @@ class Lanes:
 
 
 class Writer:
-    """A queue and a thread. There is one for each process, made at the first write.
+    """A queue and a thread. There is one for each process, made at the first write; see `LARGE` for another.
 
     The thread keeps its database connection for its whole life: opening one costs more than a commit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "writer") -> None:
         self._lanes = Lanes()
-        self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
     def put(self, jobs: Sequence[Job]) -> bool:
@@ -135,32 +141,32 @@ def _resolve(jobs: Sequence[Job]) -> None:
             job.future.set_exception(job.error)
 
 
-_writer: Writer | None = None
+_writers: dict[str, Writer] = {}
 _making = threading.Lock()
 
 
-def writer() -> Writer:
-    """This process's writer."""
-    global _writer
+def writer(name: str = "writer") -> Writer:
+    """This process's writer, or that for large units."""
     with _making:
-        if _writer is None:
-            _writer = Writer()
-        return _writer
+        if name not in _writers:
+            _writers[name] = Writer(name)
+        return _writers[name]
 
 
 def stop() -> None:
-    """Write what is queued and end the thread; the next write starts another."""
-    global _writer
+    """Write what is queued and end the threads; the next write starts another."""
     with _making:
-        stopped, _writer = _writer, None
-    if stopped is not None:
-        stopped.stop()
+        stopped = list(_writers.values())
+        _writers.clear()
+    for each in stopped:
+        each.stop()
 
 
 def _after_fork() -> None:
-    """Threads do not survive a fork; the child makes its own writer."""
-    global _writer, _making
-    _writer, _making = None, threading.Lock()
+    """Threads do not survive a fork; the child makes its own writers."""
+    global _making
+    _making = threading.Lock()
+    _writers.clear()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -188,8 +194,8 @@ def _hand_over(loop: asyncio.AbstractEventLoop) -> None:
     _put(_gathered.pop(loop))
 
 
-def _put(jobs: Sequence[Job]) -> None:
-    while not writer().put(jobs):
+def _put(jobs: Sequence[Job], name: str = "writer") -> None:
+    while not writer(name).put(jobs):
         pass  # stopped between these two; the next one is new
 
 
@@ -198,15 +204,22 @@ def _require_no_unit() -> None:
         raise SharedStateError("A unit cannot wait for another unit: pass it the open one.")
 
 
-async def submit(run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None) -> T:
-    """Run a unit and wait for its commit.
+async def submit(
+    run: Callable[[Unit], T], *, provenance: Provenance, fence: Fence | None = None, changes: int = 1
+) -> T:
+    """Run a unit and wait for its commit. `changes`: about how many it makes, so that others do not wait.
 
     Raises what the unit raises, `StaleEpoch` if the fence is passed, `DatabaseError` if it cannot be written.
     Cancelling the caller does not undo it.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    _gather(loop, Job(provenance, fence, run, None, future, loop))
+    job = Job(provenance, fence, run, None, future, loop)
+    if changes >= LARGE and on_postgres():
+        _require_no_unit()
+        _put([job], "large writer")
+    else:
+        _gather(loop, job)
     return await future
 
 

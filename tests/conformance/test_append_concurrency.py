@@ -12,6 +12,7 @@ from django.db import connection
 from shared_state import api
 from shared_state.core.types import Event, Provenance
 from shared_state.write.unit import Unit
+from shared_state.write.writer import LARGE
 from tests.conformance.writing import (
     ADA,
     append,
@@ -271,3 +272,23 @@ def test_a_deadlock_is_tried_again_and_beside_it_nothing_happens() -> None:
     for stream in (one, two):
         assert sorted(event.key for event in everything(stream)) == ["here", "there"]
     assert [event.key for event in everything(three)] == ["before", "after"]
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer")
+async def test_a_large_unit_keeps_nobody_waiting_who_writes_elsewhere() -> None:
+    large, small = await asyncio.to_thread(make_stream), await asyncio.to_thread(make_stream)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def many(unit: Unit) -> list[Event]:
+        made = unit.append(large.id, [note(f"k{number}") for number in range(LARGE)])
+        begun.set()
+        assert go_on.wait(10)
+        return made
+
+    writing = asyncio.create_task(api.submit(many, provenance=ADA, changes=LARGE))
+    await asyncio.to_thread(begun.wait, 10)
+    (quick,) = await asyncio.wait_for(api.append(small.id, [note("a")], provenance=ADA), 10)
+    go_on.set()
+
+    assert quick.offset == 1
+    assert [event.offset for event in await writing] == list(range(1, LARGE + 1))
