@@ -18,7 +18,7 @@ from shared_state.core.types import Event, NewEvent, Provenance, Row
 from shared_state.exceptions import RowExists, RowNotFound
 from shared_state.log import stream as committed
 from shared_state.models import RowRecord
-from shared_state.write.sql import ClientKey, Dialect, RowKey, RowRange, as_row, dialect
+from shared_state.write.sql import RowKey, as_row, dialect
 from shared_state.write.statements import Values
 from shared_state.write.streams import ABSENT
 from shared_state.write.tables import Tables
@@ -34,49 +34,6 @@ MOST_KEYS = 10_000
 """How many those may be."""
 AT_ONCE = 10_000
 """How many keys one query is given; databases have a limit."""
-
-
-class _Unlocked:
-    """A dialect that reads what is committed, locks nothing and writes nothing."""
-
-    def __init__(self, sql: Dialect) -> None:
-        self._sql = sql
-
-    def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
-        return self._sql.look(ids)
-
-    def look(self, ids: Sequence[int]) -> list[Values]:
-        return self._sql.look(ids)
-
-    def there(self, stream: int) -> bool:
-        return self._sql.there(stream)
-
-    def paths(self, paths: Sequence[str]) -> list[Values]:
-        return self._sql.paths(paths)
-
-    def rows(self, keys: Sequence[RowKey]) -> list[Values]:
-        return self._sql.rows(keys)
-
-    def between(self, ranges: Sequence[RowRange]) -> list[Values]:
-        return self._sql.between(ranges)
-
-    def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
-        return self._sql.repeated(keys)
-
-    def make(self, streams: Sequence[Values]) -> None:
-        raise NotImplementedError("A draft writes nothing.")
-
-    def change(self, streams: Sequence[Values]) -> None:
-        raise NotImplementedError("A draft writes nothing.")
-
-    def write(
-        self,
-        events: Sequence[Values],
-        rows: Sequence[Values],
-        gone: Sequence[RowKey],
-        heads: Sequence[tuple[int, int]],
-    ) -> None:
-        raise NotImplementedError("A draft writes nothing.")
 
 
 class _DraftTables(Tables):
@@ -105,7 +62,7 @@ class _DraftWriteSet(WriteSet):
     """`_dirty` holds, for the whole life of the draft, which rows are as it left them."""
 
     def __init__(self) -> None:
-        super().__init__(_Unlocked(dialect()), clock.now(), waits=True)
+        super().__init__(dialect(), clock.now(), waits=True, locks=False)
         self.tables: _DraftTables = _DraftTables()
         self.streams.whole = True
         self.is_new = False

@@ -48,7 +48,13 @@ class Streams:
     """Not for use by two threads. Each change is entered in the journal that is given."""
 
     def __init__(
-        self, dialect: Dialect, journal: Journal, settle: Callable[[], None], *, waits: bool
+        self,
+        dialect: Dialect,
+        journal: Journal,
+        settle: Callable[[], None],
+        *,
+        waits: bool,
+        locks: bool = True,
     ) -> None:
         self.heads: dict[int, int] = {}
         """The offset of the last event of each locked stream."""
@@ -60,6 +66,7 @@ class Streams:
         self._journal = journal
         self._settle = settle
         self._waits = waits
+        self._read = dialect.streams if locks else dialect.look
         self._held: dict[int, LockedStream] = {}
         self._paths: dict[str, int | None] = {}
         self._new: dict[int, None] = {}
@@ -74,7 +81,7 @@ class Streams:
         That is at the beginning, and for streams that everybody locks last: see `Unit.later`.
         """
         if missing := sorted({stream for stream in streams if stream not in self._held}):
-            for values in self._sql.streams(missing):
+            for values in self._read(missing):
                 self._learn(values)
 
     def hold(self, streams: Iterable[int]) -> set[int]:

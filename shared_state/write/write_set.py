@@ -45,7 +45,7 @@ class _Change(NamedTuple):
 class WriteSet:
     """The state of one transaction. Not for use by two threads."""
 
-    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False) -> None:
+    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False, locks: bool = True) -> None:
         self.now = now
         """The time of everything in this transaction."""
         self.tables = Tables()
@@ -62,7 +62,7 @@ class WriteSet:
         self._dirty: dict[RowKey, None] = {}
         self._changes: list[_Change] = []
         self._learned: Journal = []
-        self.streams = Streams(dialect, self._learned, self._settle, waits=waits)
+        self.streams = Streams(dialect, self._learned, self._settle, waits=waits, locks=locks)
         """The streams that it holds."""
 
     def _settle(self) -> None:

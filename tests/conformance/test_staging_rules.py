@@ -13,18 +13,12 @@ from entities.api import Change, Collection, RunFinished, SharedStateSchema, db,
 from entities.models import Subscription, Timer
 from entities.testing.runtime import events, handle_all, look, rows, said_to, spawn, values
 from entities.types.registry import Registry
-from shared_state.api import NewEvent, Provenance, RowExists, RowNotFound, VersionConflict, submit
-from tests.support.acting import Acting
+from shared_state.api import Provenance, RowExists, RowNotFound, VersionConflict
+from tests.support.acting import Acting, somebody_sets
 from tests.support.calling import Caller
 
 SCHEMA = SharedStateSchema(notes=Collection())
 BEN = Provenance("user:ben")
-
-
-async def somebody_sets(stream: int, key: str, **fields: Any) -> None:
-    """Somebody else writes a row of `mine`."""
-    event = NewEvent("state:mine", key, {"key": key, **fields}, "upsert")
-    await submit(lambda unit: unit.append(stream, [event]), provenance=BEN)
 
 
 async def test_a_read_sees_what_is_staged_over_what_is_committed_by_then(actor: Acting) -> None:

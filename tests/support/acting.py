@@ -8,6 +8,7 @@ from typing import Any
 from entities.api import Collection
 from entities.testing.runtime import handle_all, spawn, tell
 from entities.types.registry import Registry
+from shared_state.api import NewEvent, Provenance, submit
 
 Act = Callable[[Any], Awaitable[Any]]
 
@@ -46,3 +47,9 @@ class Acting:
     def reports(self) -> list[dict[str, Any]]:
         """What it was told by wakes that were no messages."""
         return [result for result in self.results if isinstance(result, dict) and "finished_child" in result]
+
+
+async def somebody_sets(stream: int, key: str, **fields: Any) -> None:
+    """Somebody else writes a row of its collection `mine`."""
+    event = NewEvent("state:mine", key, {"key": key, **fields}, "upsert")
+    await submit(lambda unit: unit.append(stream, [event]), provenance=Provenance("user:ben"))
