@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from entities.catalog import partial_text
 from entities.catalog.timeline import order_of
 from entities.models import Entity
-from entities.web import panel
-from entities.web.queries import Feed, Listed
+from entities.web import census, panel, queries
+from entities.web.queries import Feed
 from shared_state.api import (
     CollectionSpec,
     Json,
@@ -58,6 +58,8 @@ class BoardPage:
     parts: dict[str, SafeString]
     participants: SafeString
     participants_id: str
+    cut: census.Census | None
+    """All participants, if there are more than are shown."""
     pools: SafeString
     """What the participants are writing; the script shows it where it belongs."""
     pools_id: str
@@ -68,7 +70,7 @@ class BoardPage:
     """Follows the shared state, and leads to it; empty while that is not made yet."""
 
 
-def board_page(principal: Principal, agent: Entity, number: int, known: list[Listed]) -> BoardPage | None:
+def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | None:
     """The board with a number among those that the agent's type declares, or `None`."""
     declared = panel.hints(agent.type)
     if number >= len(declared):
@@ -83,8 +85,9 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
         feed = panel.render_feed(agent.stream_id, name, format_offset(shared.head))
         cards, is_cut = boards.newest(board, shared.id)
         whole_url = reverse("shared_state:shared", args=[name]) if is_cut else ""
-    children = [each for each in known if each["parent"] == agent.url][:PARTICIPANTS]
-    participants, pools = cast_of(agent, children)
+    everybody = queries.children(principal, agent)
+    children = list(everybody.select_related("stream").order_by("id")[: PARTICIPANTS + 1])
+    participants, pools = cast_of(agent, children[:PARTICIPANTS])
     return BoardPage(
         title=str(hint.get("title") or "Board"),
         host=str(hint.get("host") or "moderator"),
@@ -94,6 +97,7 @@ def board_page(principal: Principal, agent: Entity, number: int, known: list[Lis
         whole_url=whole_url,
         parts=_parts(agent, number, status, shared.id if shared else 0),
         participants=participants,
+        cut=census.count(everybody) if len(children) > PARTICIPANTS else None,
         participants_id=dom_id("participants", agent.stream_id),
         pools=pools,
         pools_id=dom_id("pools", agent.stream_id),
@@ -122,29 +126,22 @@ def board_for(hint: Json, url: str, shared: StreamInfo | None) -> Board:
     return board or Board(path, spec, "", (), "", "text")
 
 
-def cast_of(agent: Entity, children: list[Listed]) -> tuple[SafeString, SafeString]:
-    """The participants, and a place for each with what it is writing just now. Three queries at the most."""
-    members = {
-        each.url: each
-        for each in Entity.objects.filter(url__in=[child["url"] for child in children]).select_related(
-            "stream"
-        )
-    }
+def cast_of(agent: Entity, children: Iterable[Entity]) -> tuple[SafeString, SafeString]:
+    """The participants, and a place for each with what it is writing just now. Two queries at the most."""
+    members = {each.url: each for each in children}
     entries = _manifest_order(agent.stream_id, members)
     drafts = _drafts(members)
     participants, pools = [], []
     placed = [(order_of(entries.get(each.url, each.stream_id)), each) for each in members.values()]
-    known = {child["url"]: child for child in children}
     for order, member in sorted(placed, key=lambda each: each[0]):
-        child, after = known[member.url], format_offset(member.stream.head)
         participants.append(
             panel.render_participant(
                 agent.stream_id,
                 member.url,
                 order,
-                status=child["status"],
-                title=child["title"],
-                after=after,
+                status=member.status,
+                title=member.title,
+                after=format_offset(member.stream.head),
             )
         )
         pools.append(panel.render_pool(member.url, order, drafts.get(member.url, "")))

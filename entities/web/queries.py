@@ -38,6 +38,8 @@ WINDOW = 60
 """How many rows of a timeline are loaded at once."""
 MOST_ROWS = 1_500
 """How many rows are loaded at the most to reach one that a link points to."""
+ASKED = 100
+"""How many agents may be asked for at once by their addresses."""
 ROOTS = 40
 """How many families of agents a page lists."""
 FAMILY = 300
@@ -166,6 +168,11 @@ def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
     return Entity.objects.filter(stream__in=visible(principal, streams))
 
 
+def children(principal: Principal, agent: Entity) -> QuerySet[Entity]:
+    """The children of an agent that a principal may see."""
+    return agent.children.filter(stream__in=visible(principal, Stream.objects.filter(entity__parent=agent)))
+
+
 def search(principal: Principal, words: str, skipped: int = 0) -> Listing:
     """Agents whose title or address contains every word, the most recently active first, counted to a bound.
 
@@ -233,7 +240,7 @@ def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:
 
     `overdue`: somebody held the lease when it ended, so the work is not done and waits for a worker.
     """
-    streams = visible(principal, Stream.objects.filter(path__in=urls[:FOUND]).order_by())
+    streams = visible(principal, Stream.objects.filter(path__in=urls[:ASKED]).order_by())
     found = Entity.objects.filter(stream__in=streams).select_related("parent")
     return [
         presence.listing(agent, agent.parent.url if agent.parent else None)
@@ -298,6 +305,13 @@ def _row_of_fragment(stream: int, fragment: str) -> Row | None:
     except ValueError:
         return None
     return row(stream, types[kind], key) if kind in types else None
+
+
+def unknown(found: Window, known: Iterable[Listed]) -> list[str]:
+    """The children that a window names and a list of agents, which may be cut, does not."""
+    urls = {each["url"] for each in known}
+    named = (each.value.get("url") for each in found.rows if each.type == "manifest")
+    return [url for url in named if url and url not in urls]
 
 
 def render_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:

@@ -168,12 +168,15 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
         return redirect("entities:agent", agent.type, agent.slug)
     found = queries.newest(agent.stream_id)
     context = _frame(principal, agent, "timeline")
+    known = context["family"].agents
+    if context["family"].cut and (urls := queries.unknown(found, known)):
+        known = [*known, *queries.statuses(principal, urls)]
     context |= {
         "region_id": dom_id("timelineregion", agent.stream_id),
         "timeline_id": timeline_id(agent.stream_id),
         "earlier_url": reverse("entities:agent-earlier", args=[agent.type, agent.slug]),
         "window": found,
-        "timeline": queries.render_window(agent, found, context["family"].agents),
+        "timeline": queries.render_window(agent, found, known),
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
@@ -277,7 +280,7 @@ def board(request: HttpRequest, principal: Principal, agent: Entity, number: int
     """A board that the agent's type declares."""
     context = _frame(principal, agent, f"board-{number}")
     context["region_id"] = dom_id("boardregion", agent.stream_id, number)
-    page = board_page(principal, agent, number, context["family"].agents)
+    page = board_page(principal, agent, number)
     if page is None:
         raise Http404("This type of agent has no such board.")
     return render(request, "entities/board/page.html", context | {"page": page})

@@ -191,8 +191,7 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
 
 async def test_what_surrounds_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
     def reload() -> Element:
-        known = queries.family(runtime.ADA, debate).agents
-        found = board_page.board_page(runtime.ADA, debate, 0, known)
+        found = board_page.board_page(runtime.ADA, debate, 0)
         assert found is not None
         parts = "".join(found.parts.values())
         host = f'<ul id="{found.participants_id}">{found.participants}</ul>'

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from entities.catalog import log
 from entities.models import Entity
 from entities.types.registry import registry
 from entities.web import queries
@@ -127,3 +128,38 @@ def test_the_state_of_an_agent_shows_the_newest_of_each_collection(
     said, (address,) = note(shown)
     assert said == "The newest 2 are shown. All that was written"
     assert len(look(page, address).having("class", "event")) == 3
+
+
+def test_a_board_says_how_many_take_part_if_it_does_not_show_all(
+    page: Client, ada: User, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("entities.web.board_page.PARTICIPANTS", 4)
+    host = making.agent(ada, "d", type="debate")
+    for number in range(4):
+        making.agent(ada, f"w{number}", type="worker", parent=host)
+    shown = look(page, "/debate/d/board/0/")
+    # The family list, which is shorter still, has no say in it.
+    assert len(shown.having("class", "participant")) == 5
+    assert shown.having("class", "cut-note") == []
+    for number in range(4, 6):
+        making.running(making.agent(ada, f"w{number}", type="worker", parent=host), 60)
+
+    shown = look(page, "/debate/d/board/0/")
+
+    assert len(shown.having("class", "participant")) == 5
+    said, (address,) = note(shown)
+    assert said == "6 take part, not all are shown. When this page was made: 4 idle, 2 running. The family"
+    assert address == "/debate/d/family/"
+
+
+def test_the_timeline_knows_the_state_of_children_that_the_family_list_leaves_out(
+    page: Client, mother: Entity
+) -> None:
+    making.running(Entity.objects.get(slug="kid-5"), 60)
+    kids = [{"kind": "child", "url": f"/worker/kid-{n}", "entity_type": "worker"} for n in range(6)]
+    making.write(mother, [log.new("manifest", f"child:{kid['url']}", kid) for kid in kids])
+
+    shown = look(page, "/assistant/mother/")
+
+    pills = [mark for child in shown.having("class", "child") for mark in child.having("data-agent")]
+    assert [mark.attributes["data-status"] for mark in pills] == ["idle"] * 5 + ["running"]
