@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.database import DATABASES, bench_database
 from tests.benchmarks.options import less
+from tests.benchmarks.rows import make_agents
 from tests.benchmarks.table import Table, percentile
 from tests.support.processes import ROOT
 
@@ -60,28 +61,12 @@ def _start(code: str, environment: dict[str, str]) -> tuple[float, float]:
 def sleepers(entities: int) -> tuple[float, float, float, float, float]:
     """Bytes an entity takes, p50 and p99 of an empty look in milliseconds, memory before and after in MB."""
     from django.db import connection
-    from django.utils import timezone
 
-    from entities.models import Entity
     from entities.worker.worker import claiming_due
     from shared_state.api import Provenance, Unit, unit
-    from shared_state.models import Stream
 
     before, size = _memory(), _database_size(connection)
-    now = timezone.now()
-    presence = Stream.objects.create(path="presence:user:ada", kind="presence", owner="user:ada")
-    for first in range(0, entities, 5000):
-        numbers = range(first, first + 5000)
-        streams = Stream.objects.bulk_create(
-            Stream(path=f"/assistant/a{n}", kind="entity", owner="user:ada") for n in numbers
-        )
-        Entity.objects.bulk_create(
-            Entity(
-                type="assistant", slug=f"a{n}", url=stream.path, stream=stream, presence=presence,
-                state="idle", owner="user:ada", created_by="user:ada", created_at=now, last_activity_at=now,
-            )
-            for n, stream in zip(numbers, streams, strict=True)
-        )  # fmt: skip
+    make_agents("user:ada", entities)
 
     def look(u: Unit) -> None:
         claimed, _ = claiming_due("bench", 10)(u)

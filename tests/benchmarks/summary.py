@@ -27,7 +27,8 @@ def summary(tables: Sequence[Table]) -> Table:
         "Against the aims",
         ("work", "aim", "database", "figure, or p50", "p99"),
         notes=(
-            "PostgreSQL: web and worker apart, hints over Redis, where both take part; else one process.",
+            "What goes by HTTP, on PostgreSQL: web and worker apart, with Redis; else one process.",
+            "A quick run measures fewer timers and debates, and tells what it would be for so many.",
         ),
     )
     found = [(work, database, figures) for table in tables for work, database, figures in table.aims]
