@@ -40,6 +40,10 @@ CUT = {"list": 1, "family": 1, "timeline": 14, "state": 2, "events": 2, "board":
 """How many queries more a page may ask, however many there are, once it does not show all."""
 
 
+WHOLE = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+"""Ways of PostgreSQL's that read a whole table."""
+
+
 @pytest.fixture
 def page(client: Client, ada: User) -> Client:
     """A browser of Ada's; she has a host and its shared state."""
@@ -125,10 +129,12 @@ def crowded(page: Client) -> Iterator[Client]:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         if connection.vendor == "postgresql":
-            cursor.execute("SET enable_seqscan = off")
+            for way in WHOLE:
+                cursor.execute(f"SET {way} = off")
         yield page
         if connection.vendor == "postgresql":
-            cursor.execute("RESET enable_seqscan")
+            for way in WHOLE:
+                cursor.execute(f"RESET {way}")
         else:  # the plans of later tests would be made for tables of this size
             cursor.execute("DELETE FROM sqlite_stat1")
             cursor.execute("ANALYZE sqlite_schema")
