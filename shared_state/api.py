@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from shared_state.core import clock, database
-from shared_state.core.access import granted, may, principal_of, require, sees_all, verbs, visible
+from shared_state.core.access import (
+    granted,
+    may,
+    principal_of,
+    require,
+    sees_all,
+    verbs,
+    visible,
+    visible_parts,
+)
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
@@ -144,6 +153,7 @@ __all__ = [
     "unit",
     "verbs",
     "visible",
+    "visible_parts",
     "window",
     "wire",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
@@ -34,12 +35,12 @@ from shared_state.html import boards
 from shared_state.html.boards import Board
 from shared_state.html.dom import dom_id
 from shared_state.html.partials import joined
-from shared_state.models import RowRecord
+from shared_state.models import RowRecord, Stream
 
 PARTICIPANTS = 30
 """How many children are shown as participants at the most."""
-RECENT_CALLS = 100
-"""How many of the participants' newest tool calls are looked through for unfinished ones."""
+RECENT_CALLS = 8
+"""How many of each participant's newest tool calls are looked through for unfinished ones."""
 
 NOTHING_WRITTEN = "Nothing has been written yet. Cards appear here while the agents write them."
 
@@ -127,7 +128,7 @@ def board_for(hint: Json, url: str, shared: StreamInfo | None) -> Board:
 
 
 def cast_of(agent: Entity, children: Iterable[Entity]) -> tuple[SafeString, SafeString]:
-    """The participants, and a place for each with what it is writing just now. Two queries at the most."""
+    """The participants, and a place for each with what it is writing just now. Four queries at the most."""
     members = {each.url: each for each in children}
     entries = _manifest_order(agent.stream_id, members)
     drafts = _drafts(members)
@@ -158,9 +159,8 @@ def _manifest_order(stream: int, urls: Iterable[str]) -> dict[str, int]:
 def _drafts(members: Mapping[str, Entity]) -> dict[str, SafeString]:
     """What each of the agents is writing, by its address."""
     by_stream = {each.stream_id: url for url, each in members.items()}
-    recent = RowRecord.objects.filter(stream__in=by_stream, type="tool_call").order_by("-id")[:RECENT_CALLS]
     writing: dict[int, list[Row]] = defaultdict(list)
-    for record in recent:
+    for record in _recent_calls(list(by_stream)):
         if record.value.get("status") in panel.WRITING:
             writing[record.stream_id].append(row_of(record))
     return {
@@ -169,6 +169,16 @@ def _drafts(members: Mapping[str, Entity]) -> dict[str, SafeString]:
         )
         for stream, found in writing.items()
     }
+
+
+def _recent_calls(streams: Sequence[int]) -> list[RowRecord]:
+    """The newest tool calls of each stream, the newest first. Two queries: which these are, then they."""
+    calls = RowRecord.objects.filter(type="tool_call")
+    newest = calls.filter(stream=OuterRef("pk")).order_by("-created").values("pk")
+    each = [Subquery(newest[n : n + 1]) for n in range(RECENT_CALLS)]
+    found = Stream.objects.filter(pk__in=streams).values_list(*each)
+    keys = {key for line in found for key in line if key is not None}
+    return sorted(calls.in_bulk(keys).values(), key=lambda call: call.pk, reverse=True)
 
 
 def _parts(agent: Entity, number: int, status: panel.StatusHint | None, shared: int) -> dict[str, SafeString]:

@@ -199,7 +199,7 @@ def test_a_board_costs_the_same_with_many_participants(
         making.write(child, [*making.run("1.0"), making.call("1.0-c", "1.0")])
 
     # Session, user, agent; family, presence, type, shared states; type, board, status, cast, order, calls.
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         board = shown(page.get("/debate/d/board/0/"))
 
     assert len(board.having("class", "participant")) == 9

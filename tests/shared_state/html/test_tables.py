@@ -82,7 +82,7 @@ def test_the_list_costs_the_same_for_many(
         put(make(f"s{number}"), "a1")
     client.force_login(ada)
 
-    with django_assert_max_num_queries(4):  # session, user, streams, counts
+    with django_assert_max_num_queries(6):  # session, user, streams (own, granted, below), counts
         assert len(shown(client.get("/shared/")).having("class", "stream-row")) == 12
 
 
