@@ -32,8 +32,9 @@ def make_agents(owner: str, count: int, type_name: str = "assistant", prefix: st
 
 
 def analyze() -> None:
-    """Let the database count its rows, as it does by itself after a while."""
+    """Let PostgreSQL count its rows, as it does by itself after a while. SQLite is never asked to."""
     from django.db import connection
 
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
