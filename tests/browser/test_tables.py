@@ -44,6 +44,21 @@ def test_a_note_appears_in_the_state_tab(site: Installation, wide: Page) -> None
     expect(wide.locator("details.tool.found .tool-name")).to_have_text("remember")
 
 
+def test_a_count_that_the_server_did_not_finish_stays_as_it_is(site: Installation, wide: Page) -> None:
+    url = begin(wide, site, "Hello")
+    expect_answered(wide)
+    wide.goto(f"{site.url}{url}/state/")
+    count = wide.locator("[data-count-of]")
+    count.evaluate("(element) => element.textContent = '10,000+'")
+    other = wide.context.new_page()
+    other.goto(f"{site.url}{url}/")
+
+    send(other, "Remember that my cat is called Miso")
+
+    expect(wide.locator("tr[data-key=note-1]")).to_contain_text("Miso")
+    expect(count).to_have_text("10,000+")
+
+
 def test_the_shared_list_leads_to_tables_and_to_the_board(mine: World, wide: Page) -> None:
     wide.goto(f"{mine.site.url}/shared/")
     expect(wide.locator(".stream-row .counts")).to_have_text(re.compile(r"arguments\s*4"))
