@@ -21,7 +21,7 @@ AGENTS = 64
 CROWD = less(2_000, 500)
 RATE = 50  # events a second that the crowd sees
 SECONDS = less(8.0, 3.0)
-PATIENCE = 10.0  # seconds that what is late may take
+TIMEOUT = 10.0  # seconds that what is late may take
 AT_ONCE = 25  # handshakes
 
 
@@ -56,7 +56,7 @@ async def _measured(place: site.Site, viewers: int, agents: int) -> tuple[object
     sent = await send
     elapsed = time.monotonic() - began
     expected = sum(seen[agent] for agent in sent)
-    while len(tally.waits) < expected and time.monotonic() - began < elapsed + PATIENCE:
+    while len(tally.waits) < expected and time.monotonic() - began < elapsed + TIMEOUT:
         await asyncio.sleep(0.05)
     used, whole = cpu.seconds(place.processes[0]) - used, time.monotonic() - began
     memory = cpu.megabytes(place.processes[0])
