@@ -12,7 +12,6 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -31,6 +30,7 @@ from zope.interface import implementer
 
 from agents_site.deflate import Accepting
 from agents_site.request import BoundedHTTPFactory
+from shared_state.api import freeze_startup_objects
 
 logger = structlog.get_logger(__name__)
 reactor: Any = installed_reactor
@@ -45,8 +45,6 @@ STOP_SECONDS = 1.4
 PARTING_SECONDS = 0.2
 CANCEL_SECONDS = 0.2
 BACKLOG = 1024
-# Collections of the youngest, middle and oldest generation; see freeze_startup_objects().
-GC_THRESHOLDS = (5000, 20, 50)
 
 
 class PortInUseError(OSError):
@@ -79,16 +77,6 @@ def adopt(file_descriptor: int) -> socket.socket:
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
-
-
-def freeze_startup_objects() -> None:
-    """Take all that was loaded at start out of every later garbage collection.
-
-    A full collection otherwise walks Django's whole object graph, 50 to 130 ms, in the middle of a request.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 @implementer(IPushProducer)

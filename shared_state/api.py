@@ -14,6 +14,7 @@ from shared_state.core.access import (
     visible_parts,
 )
 from shared_state.core.coalesced import Coalesced
+from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
@@ -127,6 +128,7 @@ __all__ = [
     "events_appended",
     "first_fault",
     "format_offset",
+    "freeze_startup_objects",
     "get_stream",
     "get_stream_by_id",
     "get_streams",

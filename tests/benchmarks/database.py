@@ -91,7 +91,7 @@ def _child(function: str, arguments: dict[str, Any]) -> None:
     for each in _LOADED:
         importlib.import_module(each)
     # As the server does. Without it, what is measured holds collections of 80 ms that no server makes.
-    importlib.import_module("agents_site.server").freeze_startup_objects()
+    importlib.import_module("shared_state.api").freeze_startup_objects()
     result = measured(**arguments)
     print(_MARK + json.dumps(result), flush=True)
 

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 
 from entities.conf import conf
 from entities.worker.worker import Worker
+from shared_state.api import freeze_startup_objects
 
 logger = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ async def work(concurrency: int, grace: float) -> None:
         loop.add_signal_handler(number, asked.set)
     worker = Worker(concurrency=concurrency)
     await worker.start()
+    freeze_startup_objects()
     logger.info("worker_started", worker=worker.name, concurrency=concurrency)
     await asked.wait()
     logger.info("worker_stopping", worker=worker.name, grace=grace)
