@@ -131,6 +131,8 @@ class Session:
         self.entity: Entity = claimed.entity
         self.stream: int = claimed.entity.stream_id
         self.writer = f"agent:{claimed.entity.url}"
+        self.opened_run = False
+        """Whether a run was begun here, which must not be left open."""
         self._wake_scope = Scope(claimed.key)
         self._scope: ContextVar[Scope] = ContextVar(f"scope-{claimed.wake.pk}", default=self._wake_scope)
         self._blocks: ContextVar[tuple[object, ...]] = ContextVar(f"blocks-{claimed.wake.pk}", default=())
@@ -267,6 +269,7 @@ class Session:
 
     async def append(self, events: Sequence[Any], run: str = "", *, background: bool = False) -> list[Any]:
         """Append to the entity's own log: the hot path of the agent loop. Others go before `background`."""
+        self.opened_run = self.opened_run or any(event.type == "run" for event in events)
         origin = Provenance(self.writer, self.claimed.key, run)
         return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
 

@@ -65,12 +65,17 @@ def _require_alive(entity: Entity) -> None:
         raise EntityStopped(f"{entity.url} was {entity.state} and takes no more messages.")
 
 
+def client_key(key: str) -> str:
+    """By which the log knows a message with a key again."""
+    return f"inbox:{key}"
+
+
 def delivering(entity: Entity, message: Message) -> Verb[Event]:
     """Append a checked message to an entity's log and wake it. The verb raises as `put`."""
     needs = Needs(
         streams=(entity.stream_id,),
         rows=((entity.stream_id, "inbox", message.key),),
-        keys=((entity.stream_id, f"inbox:{message.key}"),),
+        keys=((entity.stream_id, client_key(message.key)),),
         lookups=((AGENTS, entity.pk), (WAITING, entity.pk)),
     )
     return Verb(lambda unit: put(unit, entity, message), needs)
@@ -97,7 +102,7 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
         "message_type": message.type or None,
         "timestamp": log.iso(unit.now),
     }
-    event = log.new("inbox", message.key, value, client_key=f"inbox:{message.key}")
+    event = log.new("inbox", message.key, value, client_key=client_key(message.key))
     cause = unit.provenance
     provenance = Provenance(message.sender, cause.wake, cause.run, cause.tool_call)
     found = unit.append(entity.stream_id, [event], provenance=provenance)[0]

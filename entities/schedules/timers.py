@@ -22,12 +22,19 @@ def deliver_due(unit: Unit) -> int:
     One whose receiver is gone is dropped; one whose receiver's log somebody else holds waits for its turn.
     """
     due = sql.due_timers(unit.now, AT_ONCE)
-    held = unit.streams.hold({stream for _, stream in due})
+    stream_of = dict(due)
+    held = unit.streams.hold(set(stream_of.values()))
     unit.tables.ask(TIMERS, [ident for ident, stream in due if stream in held])
     found = [unit.tables.one(TIMERS, ident) for ident, stream in due if stream in held]
     timers = [timer for timer in found if timer is not None]
     unit.tables.ask(AGENTS, [timer.entity_id for timer in timers])
     unit.tables.ask(WAITING, [timer.entity_id for timer in timers])
+    places = [(stream_of[timer.pk], timer.key) for timer in timers]
+    unit.prefetch(
+        held,
+        [(stream, "inbox", key) for stream, key in places],
+        [(stream, inbox.client_key(key)) for stream, key in places],
+    )
     for timer in timers:
         entity = unit.tables.one(AGENTS, timer.entity_id)
         # Stopped meanwhile, or its log was closed: nobody is there to hear of it, and what was refused once

@@ -7,10 +7,12 @@ off, parked or handed back after; in between only the log changes, under the lea
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
+from django.db import DatabaseError
 from django.utils import timezone
 
 from entities.agent import prompt, run_state
@@ -26,10 +28,12 @@ from entities.types.registry import TypeDefinition, registry
 from entities.wakes import lease
 from entities.wakes.lease import Claimed
 from shared_state.api import (
+    Coalesced,
     Event,
     NewEvent,
     Provenance,
     Row,
+    SharedStateError,
     StaleEpoch,
     Verb,
     in_thread,
@@ -40,6 +44,8 @@ from shared_state.api import (
 from shared_state.models import RowRecord
 
 T = TypeVar("T")
+_Loaded = tuple[WakeEvent, list[Event], bool, bool]
+"""A wake, its events, whether it is its agent's first, and whether a run of it is to be gone on with."""
 logger = structlog.get_logger(__name__)
 
 
@@ -110,7 +116,7 @@ async def _build(execution: Execution) -> None:
     if execution.claimed.wake.attempts > conf.max_deaths:
         raise WorkerDied(f"Its worker died {execution.claimed.wake.attempts - 1} times while running it.")
     execution.definition = registry.get(entity.type)
-    event, events, first, resuming = await in_thread(_load, execution.claimed)
+    event, events, first, resuming = await _loading(execution.claimed)
     setup = Setup(execution.definition, run_agent, events, first, resuming)
     execution.context = HandlerContext(execution.session, event, setup)
     if execution.interrupted:
@@ -118,7 +124,7 @@ async def _build(execution: Execution) -> None:
         raise RunAborted
 
 
-def _load(claimed: Claimed) -> tuple[WakeEvent, list[Event], bool, bool]:
+def _load(claimed: Claimed) -> _Loaded:
     found, stream = claimed.wake, claimed.entity.stream_id
     # Between a message and its wake the log may have grown by a whole run; that is nothing new.
     types = ["inbox"] if found.reason == Wake.Reason.INBOX else None
@@ -134,6 +140,20 @@ def _load(claimed: Claimed) -> tuple[WakeEvent, list[Event], bool, bool]:
         not set_up.exists(),
         not claimed.first and bool(_runs_of(claimed)),
     )
+
+
+def _load_all(asked: Sequence[Claimed]) -> dict[Claimed, _Loaded | Exception]:
+    """`_load` for wakes that begin at the same time, in one thread. What is wrong with one is its own."""
+    found: dict[Claimed, _Loaded | Exception] = {}
+    for claimed in asked:
+        try:
+            found[claimed] = _load(claimed)
+        except (DatabaseError, SharedStateError, EntitiesError, LookupError, TypeError, ValueError) as error:
+            found[claimed] = error
+    return found
+
+
+_loading: Coalesced[Claimed, _Loaded] = Coalesced(_load_all)
 
 
 def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:
@@ -160,6 +180,8 @@ async def _call(execution: Execution) -> None:
 
 async def _close_orphans(execution: Execution, code: str, message: str) -> None:
     """No run may be left open by a wake that is over: the page would show it running for ever."""
+    if execution.claimed.first and not execution.session.opened_run:
+        return
     runs = await in_thread(_runs_of, execution.claimed)
     for key in (row.key for row in runs if row.value["status"] == "started"):
         events = await in_thread(_closing, execution, key, code, message)

@@ -11,7 +11,7 @@ from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, Stre
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
 from shared_state.write.fitting import check
-from shared_state.write.sql import RowKey
+from shared_state.write.sql import ClientKey, RowKey
 from shared_state.write.streams import Streams
 from shared_state.write.tables import Tables
 from shared_state.write.write_set import WriteSet
@@ -54,10 +54,15 @@ class Unit:
         """The streams that this transaction holds."""
         return self._write_set.streams
 
-    def prefetch(self, streams: Iterable[int], rows: Iterable[RowKey] = ()) -> None:
-        """Lock streams that everybody locks last, in order of id, and read rows of theirs by type and key."""
+    def prefetch(
+        self, streams: Iterable[int], rows: Iterable[RowKey] = (), keys: Iterable[ClientKey] = ()
+    ) -> None:
+        """Lock streams that everybody locks last, in order of id, and read rows and repeats of theirs.
+
+        For streams that are held it only reads, all at once.
+        """
         self._write_set.streams.lock(streams)
-        self._write_set.ask(rows)
+        self._write_set.ask(rows, keys)
 
     def flush(self) -> None:
         """Write what is in memory, before statements of one's own read it. Not within a `Verb`."""

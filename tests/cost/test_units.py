@@ -12,6 +12,8 @@ from django.db import connection, transaction
 from entities.api import NewEntity, deliver_now, registry, spawn_now
 from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
+from entities.models import Timer
+from entities.schedules.timers import deliver_due
 from entities.wakes import lease
 from shared_state import api
 from shared_state.core.types import Principal, Provenance
@@ -156,6 +158,22 @@ def test_a_batch_of_settlings_costs_the_same_for_two_and_for_a_full_one(said: li
 
     assert reads(costs[2]) == reads(costs[FULL])
     assert len(reads(costs[FULL])) <= 8
+
+
+def test_timers_that_are_due_cost_the_same_for_two_and_for_many(said: list[str]) -> None:
+    registry.store()
+    costs = {}
+    for count in (2, 200):
+        for number in range(count):
+            agent = spawn_now(ADA, NewEntity("assistant", f"due-{count}-{number}"))
+            Timer.objects.create(
+                entity=agent, key=f"{count}-{number}", sender="user:ada", payload="It is time.",
+                message_type="", due_at=agent.created_at, created_at=agent.created_at,
+            )  # fmt: skip
+        costs[count] = counted(said, lambda: do(deliver_due))
+        assert not Timer.objects.exists()
+
+    assert reads(costs[2]) == reads(costs[200])
 
 
 def reads(found: list[str]) -> list[str]:
