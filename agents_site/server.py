@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from agents_site.deflate import Accepting
 from agents_site.request import BoundedHTTPFactory
-from shared_state.api import freeze_startup_objects
+from shared_state.core.collector import freeze_startup_objects
 
 logger = structlog.get_logger(__name__)
 reactor: Any = installed_reactor
