@@ -248,13 +248,16 @@ _PG_STREAMS = (
 )
 _PG_FREE_STREAMS = f"{_PG_STREAMS} SKIP LOCKED"
 _PG_PATHS = f"SELECT path, id FROM {_STREAMS} WHERE path = ANY(%s::text[])"  # noqa: S608
-# Written as a range in the order of the unique index, so that it is the only one to use. For `key = k.key`
-# the planner takes the index of (stream, type, created) just as gladly while it believes a type to have few
-# rows, as it does in a new stream, and then walks through all of them for each key.
+# The first row from a place on, in the order of the unique index, if it is the one: so that is the only index
+# to use. For columns that equal something the planner takes that of (stream, type, created) just as gladly
+# while it believes a type to have few rows, as it does until it has looked, and then walks through all of
+# them for each key: 64 keys among 8,000 rows took 65 ms, and take 0.2.
 _PG_PLACES = (
     "unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, key) CROSS JOIN LATERAL "  # noqa: S608
-    f"(SELECT * FROM {_ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
-    "AND o.key >= k.key AND o.key <= k.key ORDER BY o.key LIMIT 1) AS r"
+    f"(SELECT * FROM (SELECT * FROM {_ROWS} AS o "
+    "WHERE (o.stream_id, o.type, o.key) >= (k.stream_id, k.type, k.key) "
+    "ORDER BY o.stream_id, o.type, o.key LIMIT 1) AS n "
+    "WHERE n.stream_id = k.stream_id AND n.type = k.type AND n.key = k.key) AS r"
 )
 _PG_ROWS = f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM {_PG_PLACES}"  # noqa: S608
 _PG_REPEATED = (
