@@ -9,19 +9,10 @@ from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 
 from entities.models import Entity
 from entities.web.words import status_word
-from shared_state.api import clock
+from shared_state.api import clock, how_many
 
 COUNTED = 1_000
 """Up to how many are counted, and can be paged to."""
-
-
-def how_many(count: int) -> str:
-    """A number that was counted up to one more than the bound, in words.
-
-    >>> how_many(460), how_many(1001)
-    ('460', 'more than 1,000')
-    """
-    return f"{count:,}" if count <= COUNTED else f"more than {COUNTED:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +24,7 @@ class Census:
     @property
     def total(self) -> str:
         """How many there are in all, in words."""
-        return how_many(sum(self.by_status.values()))
+        return how_many(sum(self.by_status.values()), COUNTED)
 
     @property
     def states(self) -> str:

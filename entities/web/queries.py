@@ -23,6 +23,7 @@ from shared_state.api import (
     Row,
     format_offset,
     granted,
+    how_many,
     read,
     row,
     row_of,
@@ -88,7 +89,7 @@ class Listing:
     @property
     def finding(self) -> str:
         """What a search has come to, in words."""
-        found = f"{census.how_many(self.found).capitalize()} found"
+        found = f"{how_many(self.found, census.COUNTED)} found"
         if len(self.agents) in (self.found, 0):
             return found
         first, last = self.skipped + 1, self.skipped + len(self.agents)
@@ -138,7 +139,7 @@ def first_seen(parts: Iterable[QuerySet[Entity]], by: str, limit: int) -> list[F
 
 
 def families(principal: Principal, before: int | None = None) -> Listing:
-    """The newest agents without a parent, each with everybody below it.
+    """The newest agents without a parent, each with everybody below it, as far as the list has room.
 
     Five queries, three for staff; one more if not all members can be listed.
     """
@@ -149,15 +150,18 @@ def families(principal: Principal, before: int | None = None) -> Listing:
     tops = [each.stream for each in shown]
     below = Case(When(stream__in=tops, then=Value(0)), default=Value(1))
     most = len(shown) + FAMILY
-    agents = listed(members(principal, tops).alias(below=below).order_by("below", "id")[: most + 1])
-    cut = _cut_families(principal, tops, agents[most - 1]["id"]) if len(agents) > most else []
+    # A large family leaves out members of its own and of older ones, not of those that have just begun.
+    newest = members(principal, tops).alias(below=below).order_by("below", "-stream__root_id", "id")
+    agents = listed(newest[: most + 1])
+    cut = _cut_families(principal, tops, [each["id"] for each in agents[:most]]) if agents[most:] else []
     before = shown[-1].id if len(found) > ROOTS else None
     return Listing(agents[:most], feeds, before, cut_families=cut)
 
 
-def _cut_families(principal: Principal, tops: Sequence[int], last: int) -> list[dict[str, str]]:
-    """Those of some families that have members after the last one that is listed. One query."""
-    more = visible(principal, Stream.objects.filter(root=OuterRef("stream"), entity__pk__gt=last))
+def _cut_families(principal: Principal, tops: Sequence[int], ids: Sequence[int]) -> list[dict[str, str]]:
+    """Those of some families that have members beside the agents that are listed. One query."""
+    below = Stream.objects.filter(root=OuterRef("stream"), entity__isnull=False)
+    more = visible(principal, below.exclude(entity__in=ids))
     cut = Entity.objects.filter(stream__in=tops).filter(Exists(more)).order_by("-id")
     return [
         {"name": agent.title or agent.slug, "url": addresses.address(agent.url, "agent-family")}

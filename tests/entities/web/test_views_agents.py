@@ -161,7 +161,7 @@ def test_a_search_counts_up_to_a_bound(page: Client, ada: User, monkeypatch: Any
     for number in range(4):
         making.agent(ada, f"bee-{number}")
 
-    assert "More than 3 found" in shown(page.get("/agents/?q=bee")).text
+    assert "3+ found" in shown(page.get("/agents/?q=bee")).text
     assert "from=" not in page.get("/agents/?q=bee").content.decode()
 
 

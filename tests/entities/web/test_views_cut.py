@@ -61,6 +61,16 @@ def test_a_large_family_hides_no_other(page: Client, mother: Entity) -> None:
     assert note(shown) == ("Not all members are listed of Mother", ["/assistant/mother/family/"])
 
 
+def test_a_family_that_has_just_begun_is_listed_before_a_large_one(
+    page: Client, ada: User, mother: Entity
+) -> None:
+    child = making.agent(ada, "kid-of-younger", parent=Entity.objects.get(slug="younger"))
+    shown = look(page, "/agents/")
+
+    assert lines(shown) == ["younger", child.slug, "mother", "kid-0", "kid-1", "older"]
+    assert note(shown) == ("Not all members are listed of Mother", ["/assistant/mother/family/"])
+
+
 def test_what_is_whole_says_nothing(page: Client, ada: User) -> None:
     made = making.agent(ada, "mother")
     for number in range(2):
@@ -101,7 +111,7 @@ def test_what_is_not_counted_to_the_end_says_no_states(
 
     said, _ = note(look(page, "/assistant/mother/"))
 
-    assert said == "The family has more than 5 members. Further members"
+    assert said == "The family has 5+ members. Further members"
 
 
 def test_a_stranger_learns_of_no_family(page: Client, client: Client, mother: Entity, cleo: User) -> None:
