@@ -82,7 +82,8 @@ class Lanes:
 class Writer:
     """A queue and a thread. There is one for each process, made at the first write; see `LARGE` for another.
 
-    The thread keeps its database connection for its whole life: opening one costs more than a commit.
+    The thread keeps its database connection for its whole life: opening one costs more than a commit. That for
+    large units gives it back, so that of a small pool as much is left for others as before.
     """
 
     def __init__(self, name: str = "writer") -> None:
@@ -102,6 +103,8 @@ class Writer:
     def _loop(self) -> None:
         while jobs := self._lanes.take(conf.batch_size):
             self._write(jobs)
+            if self._thread.name != "writer":
+                database.connection().close()
         database.connection().close()
 
     def _write(self, jobs: list[Job]) -> None:
