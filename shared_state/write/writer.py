@@ -82,8 +82,8 @@ class Lanes:
 class Writer:
     """A queue and a thread. There is one for each process, made at the first write; see `LARGE` for another.
 
-    The thread keeps its database connection for its whole life: opening one costs more than a commit. That for
-    large units gives it back, so that of a small pool as much is left for others as before.
+    The thread keeps its database connection for its whole life: opening one costs more than a commit. The
+    one for large units gives it back, so that of a small pool as much is left for others as before.
     """
 
     def __init__(self, name: str = "writer") -> None:
