@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from django.db import connection
@@ -12,6 +13,7 @@ from entities.testing.runtime import handle_all, own_types, quiet, working
 from entities.types.registry import Registry
 from shared_state import api
 from shared_state.models import RowRecord
+from shared_state.write.writer import LARGE
 from tests.conformance.writing import other_process
 
 ADA = api.Principal("user", "ada")
@@ -45,8 +47,26 @@ def define(types: Registry, refused: list[str]) -> None:
                     await board.counts.insert(key=f"{ctx.entity_url}-{number}")
                     await ctx.state.done.insert(key=str(number))
                 await board.counts.update(mine[0], one_more)
+            await add_many(ctx, board, mine[0])
         except api.SharedStateError as error:
             refused.append(repr(error))
+
+
+class ChangedMind(Exception):
+    """What was done in a block is not to be."""
+
+
+async def add_many(ctx: Any, board: Any, key: str) -> None:
+    """A commit so large that it has a writer of its own, with a block that is taken back."""
+    async with ctx.atomic():
+        for number in range(LARGE):
+            await board.counts.insert(key=f"{ctx.entity_url}-many-{number}")
+        with contextlib.suppress(ChangedMind):
+            async with ctx.atomic():
+                await board.counts.insert(key=f"{ctx.entity_url}-never")
+                await board.counts.update(key, one_more)
+                raise ChangedMind
+        await board.counts.update(key, one_more)
 
 
 async def _work() -> None:
@@ -83,6 +103,6 @@ def test_two_processes_add_to_the_same_rows() -> None:
     assert (here, there) == ([], [])
     found = {row.key: row.value for row in RowRecord.objects.filter(stream__path=db("tally").path)}
     staged = AGENTS * TIMES
-    assert sorted(found[key]["n"] for key in ROWS) == [staged + staged // 2] * 2
-    assert len(found) == len(ROWS) + staged
+    assert sorted(found[key]["n"] for key in ROWS) == [staged + staged // 2 + AGENTS // 2] * 2
+    assert len(found) == len(ROWS) + staged + AGENTS * LARGE
     assert RowRecord.objects.filter(type="state:done").count() == staged
