@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from entities.access import get_entity, reach
 from entities.context import (
     AgentResult,
     Collection,
@@ -41,7 +42,6 @@ from entities.wakes import lease, wake
 from entities.wakes.sources import Change, RunFinished, db, entity
 from shared_state.api import (
     AccessDenied,
-    Coalesced,
     Event,
     InvalidRow,
     Principal,
@@ -62,7 +62,6 @@ from shared_state.api import (
     require,
     submit,
     unit,
-    verbs,
 )
 
 __all__ = [
@@ -143,49 +142,6 @@ class NewEntity:
     title: str = ""
 
 
-_Asked = tuple[Principal, str, str]
-"""Who asks, for the entity at which address, to do what to it."""
-
-
-def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
-    """The entity at an address, if the principal may do `verb` to it.
-
-    Raises `EntityNotFound`, also when it may not even be read: strangers learn nothing. Raises
-    `AccessDenied` when it may be read but not that.
-    """
-    asked = (principal, url, verb)
-    found = _entities([asked])[asked]
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
-def _entities(asked: Sequence[_Asked]) -> dict[_Asked, Entity | Exception]:
-    """`get_entity` for many, in two queries at the most: each one's entity, or what is to be raised."""
-    urls = {url for _, url, _ in asked if "\x00" not in url}
-    known = {
-        each.url: each
-        for each in (Entity.objects.filter(url__in=urls).select_related("stream", "parent") if urls else ())
-    }
-    there = [each for each in asked if each[1] in known]
-    allowed = dict(zip(there, verbs([(who, known[url].stream) for who, url, _ in there]), strict=True))
-    found: dict[_Asked, Entity | Exception] = {}
-    for each in asked:
-        who, url, verb = each
-        may_do = allowed.get(each, ())
-        if verb in may_do and "read" in may_do:
-            found[each] = known[url]
-        elif "read" in may_do:
-            found[each] = AccessDenied(f"{who} may not {verb} {known[url].stream.path}.")
-        else:
-            found[each] = EntityNotFound(f"There is no agent at {url}.")
-    return found
-
-
-_find_entity: Coalesced[_Asked, Entity] = Coalesced(_entities)
-"""`get_entity` for async callers, many in one look-up."""
-
-
 def spawn_now(principal: Principal, new: NewEntity) -> Entity:
     """Make an entity that belongs to the principal. Raises `EntityExists`, `InvalidInput`, `UnknownType`."""
     request = _spawn_request(principal, new)
@@ -235,19 +191,24 @@ async def spawn(principal: Principal, new: NewEntity) -> Entity:
 async def deliver(
     principal: Principal, url: str, payload: Any, *, key: str = "", message_type: str = ""
 ) -> Event:
-    """`deliver_now` for async callers: one read that is shared with others, one unit."""
-    found = await _find_entity((principal, url, "write"))
-    return await submit(
-        inbox.delivery(found, str(principal), payload, key=key, message_type=message_type),
-        provenance=Provenance(str(principal)),
-    )
+    """`deliver_now` for async callers: at the most one read, that is shared with others, and one unit."""
+    who = str(principal)
+
+    async def send(found: Entity) -> Event:
+        verb = inbox.delivery(found, who, payload, key=key, message_type=message_type)
+        return await submit(verb, provenance=Provenance(who))
+
+    return await reach(principal, url, "write", send)
 
 
 async def signal(principal: Principal, url: str, name: str, *, reason: str = "") -> str:
     """`signal_now` for async callers."""
-    found = await _find_entity((principal, url, "signal"))
     who = str(principal)
-    return await submit(signals.signalling(found, name, who, reason), provenance=Provenance(who))
+
+    async def send(found: Entity) -> str:
+        return await submit(signals.signalling(found, name, who, reason), provenance=Provenance(who))
+
+    return await reach(principal, url, "signal", send)
 
 
 def wake_now(principal: Principal, found: Entity) -> None:

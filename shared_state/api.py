@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared_state.core import clock, database
 from shared_state.core.access import (
     granted,
+    has_every_verb,
     may,
     principal_of,
     require,
@@ -133,6 +134,7 @@ __all__ = [
     "get_stream_by_id",
     "get_streams",
     "granted",
+    "has_every_verb",
     "heads",
     "holds_nul",
     "how_many",

@@ -12,6 +12,8 @@ from entities.catalog.events import EVENTS, LOG_ONLY
 from entities.exceptions import InvalidInput
 from shared_state.core.types import NewEvent
 
+_TIMED = frozenset(type for type, event in EVENTS.items() if "timestamp" in event.model_fields)
+
 
 @lru_cache(maxsize=1024)  # a transaction says its own time in each of its events
 def iso(moment: datetime) -> str:
@@ -31,8 +33,8 @@ def new(
     """
     found = EVENTS[type]
     value = {**value, "key": key}
-    if "timestamp" in found.model_fields:
-        value.setdefault("timestamp", iso(datetime.now(UTC)))
+    if type in _TIMED and "timestamp" not in value:
+        value["timestamp"] = iso(datetime.now(UTC))
     try:
         whole = found.model_validate(value).model_dump(mode="json", by_alias=True)
     except ValidationError as error:

@@ -27,6 +27,8 @@ class Message:
     payload: Any
     key: str
     type: str
+    fresh: bool = False
+    """Whether the key was made up here, so that nobody can have sent it before."""
 
 
 def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = "") -> Message:
@@ -36,7 +38,8 @@ def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message
     """
     if "\x00" in f"{key}{message_type}":
         raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
-    return Message(sender, _payload(entity, payload, message_type), key or uuid.uuid4().hex, message_type)
+    whole = _payload(entity, payload, message_type)
+    return Message(sender, whole, key or uuid.uuid4().hex, message_type, fresh=not key)
 
 
 def _payload(entity: Entity, payload: Any, message_type: str) -> Any:
@@ -72,12 +75,12 @@ def client_key(key: str) -> str:
 
 def delivering(entity: Entity, message: Message) -> Verb[Event]:
     """Append a checked message to an entity's log and wake it. The verb raises as `put`."""
-    needs = Needs(
-        streams=(entity.stream_id,),
-        rows=((entity.stream_id, "inbox", message.key),),
-        keys=((entity.stream_id, client_key(message.key)),),
-        lookups=((AGENTS, entity.pk), (WAITING, entity.pk)),
-    )
+    needs = Needs(streams=(entity.stream_id,), lookups=((AGENTS, entity.pk), (WAITING, entity.pk)))
+    if not message.fresh:
+        needs += Needs(
+            rows=((entity.stream_id, "inbox", message.key),),
+            keys=((entity.stream_id, client_key(message.key)),),
+        )
     return Verb(lambda unit: put(unit, entity, message), needs)
 
 
@@ -105,7 +108,7 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
     event = log.new("inbox", message.key, value, client_key=client_key(message.key))
     cause = unit.provenance
     provenance = Provenance(message.sender, cause.wake, cause.run, cause.tool_call)
-    found = unit.append(entity.stream_id, [event], provenance=provenance)[0]
+    found = unit.append(entity.stream_id, [event], provenance=provenance, fresh=message.fresh)[0]
     if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken
     if not found.repeated:

@@ -33,21 +33,22 @@ def may(principal: Principal, verb: str, stream: StreamInfo | Stream) -> bool:
     Grants at the top of a family hold for all of it. An agent acts with its owner's rights and no more;
     the caller passes the owner as the principal.
     """
-    return _all_verbs(principal, stream) or verb in verbs([(principal, stream)])[0]
+    return has_every_verb(principal, stream) or verb in verbs([(principal, stream)])[0]
 
 
 def verbs(asked: Sequence[tuple[Principal, StreamInfo | Stream]]) -> list[Set[str]]:
     """What each principal may do to its stream, as `may` has it. One query for all, or none."""
-    granted = _granted([(str(who), stream) for who, stream in asked if not _all_verbs(who, stream)])
+    granted = _granted([(str(who), stream) for who, stream in asked if not has_every_verb(who, stream)])
     return [
         EVERY_VERB
-        if _all_verbs(who, stream)
+        if has_every_verb(who, stream)
         else frozenset().union(*(granted.get((str(who), place), ()) for place in _places(stream)))
         for who, stream in asked
     ]
 
 
-def _all_verbs(principal: Principal, stream: StreamInfo | Stream) -> bool:
+def has_every_verb(principal: Principal, stream: StreamInfo | Stream) -> bool:
+    """Whether a principal may do everything to a stream, whatever is granted: its owner, and staff."""
     return sees_all(principal) or stream.owner == str(principal)
 
 

@@ -139,9 +139,10 @@ class _DraftUnit(Unit):
         self.asked: list[NewEvent] = []
 
     def append(
-        self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
-    ) -> list[Event]:
-        done = super().append(stream, events, provenance=provenance)
+        self, stream: int, events: Sequence[NewEvent], *,
+        provenance: Provenance | None = None, fresh: bool = False,
+    ) -> list[Event]:  # fmt: skip
+        done = super().append(stream, events, provenance=provenance, fresh=fresh)
         if len(events) == 1 and not done[0].repeated:
             (new,) = events
             depends = new.operation == "update" or new.expect_version is not None

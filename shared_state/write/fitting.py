@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import orjson
 
@@ -21,6 +22,11 @@ def check(events: Iterable[NewEvent], provenance: Provenance) -> None:
         _check("key", new.key, 255)
         if new.client_key:
             _check("client key", new.client_key, 255)
+    _check_provenance(provenance)
+
+
+@lru_cache(maxsize=1024)  # one writer appends again and again; what is refused is not remembered
+def _check_provenance(provenance: Provenance) -> None:
     _check("writer", provenance.writer, 255)
     for name, text, most in (
         ("wake", provenance.wake, 64),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import orjson
 from django.db import models
+from django.db.models.base import ModelState
 
 from shared_state.core import database
 from shared_state.write.statements import (
@@ -45,21 +46,28 @@ class Plan:
         self._key = model._meta.pk.attname
         self.selected = ", ".join(f"t.{self._columns[name]}" for name in self._names)
         self._loading = [
-            (place, orjson.loads if name in self._json else moment)
-            for place, name in enumerate(self._names)
+            (name, orjson.loads if name in self._json else moment)
+            for name in self._names
             if name in self._json | self._moments
         ]
         self._updates: dict[tuple[str, ...], str] = {}
 
     def records(self, rows: Iterable[Values]) -> Iterator[Any]:
-        """The records behind rows of `selected`."""
-        alias = database.alias()
+        """The records behind rows of `selected`, as `Model.from_db` makes them, which asks every field.
+
+        No `pre_init` and `post_init` are sent.
+        """
+        model, names, alias = self.model, self._names, database.alias()
         for values in rows:
-            found = list(values)
-            for place, load in self._loading:
-                if found[place] is not None:
-                    found[place] = load(found[place])
-            yield self.model.from_db(alias, self._names, found)
+            record = model.__new__(model)
+            record._state = ModelState()
+            record._state.adding, record._state.db = False, alias
+            attributes = record.__dict__
+            attributes.update(zip(names, values, strict=True))
+            for name, load in self._loading:
+                if attributes[name] is not None:
+                    attributes[name] = load(attributes[name])
+            yield record
 
     def by_column(self, column: str, condition: str, *, free: bool) -> str:
         """A statement for the records whose column holds one of many values; see `fetch`.

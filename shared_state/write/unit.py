@@ -73,13 +73,18 @@ class Unit:
         return self.streams.info(stream)
 
     def append(
-        self, stream: int, events: Sequence[NewEvent], *, provenance: Provenance | None = None
-    ) -> list[Event]:
+        self, stream: int, events: Sequence[NewEvent], *,
+        provenance: Provenance | None = None, fresh: bool = False,
+    ) -> list[Event]:  # fmt: skip
         """Append events and fold them into rows: all of them, or none.
 
-        Raises `StreamNotFound`, `StreamClosed`, `TooLarge` and `RowError`.
+        `fresh` says that their keys were made up for them at random, so that nobody can have used them
+        before: neither rows nor repeats are looked for. Raises `StreamNotFound`, `StreamClosed`, `TooLarge`
+        and `RowError`.
         """
         check(events, provenance or self.provenance)
+        if fresh:
+            self._write_set.know_new(stream, events)
         return self._write_set.append(stream, events, provenance or self.provenance)
 
     def repeated(self, stream: int, client_key: str) -> Event | None:

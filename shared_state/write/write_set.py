@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -91,6 +91,15 @@ class WriteSet:
                 self._repeats[values[0], values[12]] = as_event(values)
         if new := [place for place in ranges if place not in self._ranges]:
             self._ask_ranges(new)
+
+    def know_new(self, stream: int, events: Iterable[NewEvent]) -> None:
+        """Look for neither the rows nor repeats of events whose keys were made up for them."""
+        rows: dict[Any, Any] = {(stream, event.type, event.key): None for event in events}
+        repeats: dict[Any, Any] = {(stream, event.client_key): None for event in events}
+        for table, new in ((self._rows, rows), (self._repeats, repeats)):
+            missing = new.keys() - table.keys()
+            table.update(dict.fromkeys(missing))
+            self._learned += [(table, key, ABSENT) for key in missing]
 
     def _ask_ranges(self, ranges: Sequence[RowRange]) -> None:
         self._ranges.update((place, []) for place in ranges)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from entities import presence
 from entities.api import NewEntity, deliver_now, registry, spawn_now
 from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
@@ -92,6 +94,7 @@ def test_neither_grows_with_the_log(
     assert api.get_stream_by_id(stream.id).head == GROWN + 2
 
 
+@pytest.mark.usefixtures("_active")
 def test_a_message_costs_no_savepoint_by_the_writer_and_one_when_joined(said: list[str]) -> None:
     registry.store()
     one, two = (spawn_now(ADA, NewEntity("assistant", slug)) for slug in ("one", "two"))
@@ -101,6 +104,12 @@ def test_a_message_costs_no_savepoint_by_the_writer_and_one_when_joined(said: li
 
     assert sorted(in_a_transaction) == sorted([*by_the_writer, "SAVEPOINT", "RELEASE"])
     assert len(by_the_writer) <= 20
+
+
+@pytest.fixture
+def _active(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every message changes the list of agents, as if the last one had been long ago."""
+    monkeypatch.setattr(presence, "ACTIVITY_STEP", timedelta(0))
 
 
 def batch_of(count: int) -> list[Any]:
@@ -113,6 +122,7 @@ FULL = 256
 """As many as the writer takes at once."""
 
 
+@pytest.mark.usefixtures("_active")
 def test_a_batch_of_messages_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
     registry.store()
     costs = {}
@@ -123,6 +133,16 @@ def test_a_batch_of_messages_costs_the_same_for_two_and_for_a_full_one(said: lis
 
     assert reads(costs[2]) == reads(costs[FULL])
     assert len(reads(costs[FULL])) <= 8
+
+
+def test_messages_to_agents_that_were_just_active_change_no_list(said: list[str]) -> None:
+    registry.store()
+    jobs = [Job(Provenance("user:ada"), None, make(), None, None, None) for make in batch_of(2)]
+
+    found = counted(said, partial(in_writer, jobs))
+
+    assert reads(found) == ["SELECT"] * 4  # streams, agents, wakes that wait, the key of the last wake
+    assert found.count("INSERT") == 6  # for each an event, a row and a wake
 
 
 def test_a_batch_of_spawns_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
@@ -142,6 +162,7 @@ def test_a_batch_of_spawns_costs_the_same_for_two_and_for_a_full_one(said: list[
     assert reads(costs[2]) == reads(costs[FULL])
 
 
+@pytest.mark.usefixtures("_active")
 def test_a_batch_of_settlings_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
     registry.store()
     costs = {}
@@ -160,6 +181,7 @@ def test_a_batch_of_settlings_costs_the_same_for_two_and_for_a_full_one(said: li
     assert len(reads(costs[FULL])) <= 8
 
 
+@pytest.mark.usefixtures("_active")
 def test_timers_that_are_due_cost_the_same_for_two_and_for_many(said: list[str]) -> None:
     registry.store()
     costs = {}
