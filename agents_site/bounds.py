@@ -50,7 +50,7 @@ def with_bounds(application: Any) -> Any:
 
 def announced(headers: Any) -> int:
     """The Content-Length; 0 if there is none that can be read."""
-    told = next((value for name, value in headers if name.lower() == b"content-length"), b"0")
+    told = next((value for name, value in headers if name == b"content-length"), b"0")  # ASGI: lower case
     return int(told) if told.isdigit() else 0
 
 

@@ -39,7 +39,7 @@ def send(who: Principal, url: str = "/assistant/one", payload: Any = "hello", **
 
 def inbox_of(found: Entity) -> list[str]:
     events = EventRecord.objects.filter(stream=found.stream_id, type="inbox").order_by("offset")
-    return [event.value["payload"] for event in events]
+    return [(event.value or {})["payload"] for event in events]
 
 
 def test_an_owners_second_message_is_accepted_without_a_look_at_the_agent() -> None:
