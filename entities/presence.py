@@ -83,14 +83,20 @@ def _parent_url(unit: Unit, entity: Entity) -> str | None:
 def touch(unit: Unit, entity: Entity, **fields: Any) -> None:
     """Change columns of an entity, as `current` gave it, and announce it.
 
-    `last_activity_at` moves to the unit's time; if that is all, once a second: an agent that is sent a
-    hundred messages a second needs no hundred events in its owner's list.
+    `last_activity_at` moves to the unit's time.
     """
-    if not fields and timedelta() <= unit.now - entity.last_activity_at < ACTIVITY_STEP:
-        return
     fields.setdefault("last_activity_at", unit.now)
     unit.tables.change(entity, **fields)
     announce(unit, entity)
+
+
+def stir(unit: Unit, entity: Entity) -> None:
+    """Note that an entity is active, where nothing else of it changes: once a second.
+
+    An agent that is sent a hundred messages a second needs no hundred events in its owner's list.
+    """
+    if not timedelta() <= unit.now - entity.last_activity_at < ACTIVITY_STEP:
+        touch(unit, entity)
 
 
 def is_over(entity: Entity) -> bool:

@@ -65,12 +65,15 @@ from shared_state.log.stream import (
     info_of,
     read,
     read_newest,
+    read_ranges,
     row,
     rows,
     window,
+    written_by_others,
 )
 from shared_state.write.needs import Needs, Verb, together
 from shared_state.write.signals import events_appended
+from shared_state.write.sql import EventRange
 from shared_state.write.statements import moment
 from shared_state.write.tables import Lookup, Tables
 from shared_state.write.unit import Unit, row_of
@@ -84,6 +87,7 @@ __all__ = [
     "CollectionSpec",
     "Draft",
     "Event",
+    "EventRange",
     "Fence",
     "Hint",
     "InvalidOffset",
@@ -146,6 +150,7 @@ __all__ = [
     "principal_of",
     "read",
     "read_newest",
+    "read_ranges",
     "require",
     "retention",
     "row",
@@ -160,4 +165,5 @@ __all__ = [
     "visible_parts",
     "window",
     "wire",
+    "written_by_others",
 ]

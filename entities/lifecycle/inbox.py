@@ -113,5 +113,5 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
         raise KeyTaken
     if not found.repeated:
         wake.request_inbox(unit, entity, message.sender, found.offset)
-        presence.touch(unit, entity)
+        presence.stir(unit, entity)
     return found

@@ -99,8 +99,7 @@ def _spawn(unit: Unit, checked: _Checked) -> Entity:
     _first_events(unit, entity, request)
     if checked.message is not None:
         inbox.put(unit, entity, checked.message)
-    else:
-        presence.announce(unit, entity)
+    presence.announce(unit, entity)
     return entity
 
 

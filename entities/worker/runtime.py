@@ -30,6 +30,7 @@ from entities.wakes.lease import Claimed
 from shared_state.api import (
     Coalesced,
     Event,
+    EventRange,
     NewEvent,
     Provenance,
     Row,
@@ -38,12 +39,18 @@ from shared_state.api import (
     Verb,
     in_thread,
     read,
+    read_ranges,
     row_of,
     submit,
+    written_by_others,
 )
 from shared_state.models import RowRecord
 
 T = TypeVar("T")
+SHORT = 1_000
+"""How many offsets a wake may cover to be read together with others."""
+MOST_EVENTS = 10_000
+"""How many events of its log a wake is given."""
 _Loaded = tuple[WakeEvent, list[Event], bool, bool]
 """A wake, its events, whether it is its agent's first, and whether a run of it is to be gone on with."""
 logger = structlog.get_logger(__name__)
@@ -124,33 +131,48 @@ async def _build(execution: Execution) -> None:
         raise RunAborted
 
 
-def _load(claimed: Claimed) -> _Loaded:
-    found, stream = claimed.wake, claimed.entity.stream_id
-    # Between a message and its wake the log may have grown by a whole run; that is nothing new.
-    types = ["inbox"] if found.reason == Wake.Reason.INBOX else None
-    log_of_wake = read(stream, after=max(0, found.from_offset - 1), limit=10_000, types=types)
-    events = [
-        event for event in log_of_wake
-        if event.offset < found.to_offset and (types is None or event.operation == "insert")
-    ]  # fmt: skip
-    set_up = RowRecord.objects.filter(stream=stream, type="manifest").exclude(wake=claimed.key)
-    return (
-        _wake_event(found, events),
-        events,
-        not set_up.exists(),
-        not claimed.first and bool(_runs_of(claimed)),
-    )
-
-
 def _load_all(asked: Sequence[Claimed]) -> dict[Claimed, _Loaded | Exception]:
-    """`_load` for wakes that begin at the same time, in one thread. What is wrong with one is its own."""
+    """What wakes that begin at the same time must know, read together. What is wrong with one is its own."""
+    logs = _logs(asked)
+    set_up = written_by_others([(one.entity.stream_id, "manifest", one.key) for one in asked])
     found: dict[Claimed, _Loaded | Exception] = {}
     for claimed in asked:
         try:
-            found[claimed] = _load(claimed)
+            found[claimed] = _loaded(claimed, logs[claimed], claimed.entity.stream_id not in set_up)
         except (DatabaseError, SharedStateError, EntitiesError, LookupError, TypeError, ValueError) as error:
             found[claimed] = error
     return found
+
+
+def _logs(asked: Sequence[Claimed]) -> dict[Claimed, list[Event]]:
+    """The events that wakes cover.
+
+    Between a message and its wake the log may have grown by a whole run; that is nothing new.
+    """
+    short = [one for one in asked if one.wake.to_offset - one.wake.from_offset <= SHORT]
+    found = dict(zip(short, read_ranges([_range(one) for one in short]), strict=True))
+    for one in asked:
+        if one not in found:
+            stream, type, first, _ = _range(one)
+            found[one] = read(stream, after=first - 1, limit=MOST_EVENTS, types=[type] if type else None)
+    return found
+
+
+def _range(claimed: Claimed) -> EventRange:
+    found = claimed.wake
+    type = "inbox" if found.reason == Wake.Reason.INBOX else ""
+    return claimed.entity.stream_id, type, max(1, found.from_offset), found.to_offset
+
+
+def _loaded(claimed: Claimed, log_of_wake: Sequence[Event], first_wake: bool) -> _Loaded:
+    found = claimed.wake
+    events = [
+        event for event in log_of_wake
+        if event.offset < found.to_offset
+        and (found.reason != Wake.Reason.INBOX or event.operation == "insert")
+    ]  # fmt: skip
+    resuming = not claimed.first and bool(_runs_of(claimed))
+    return _wake_event(found, events), events, first_wake, resuming
 
 
 _loading: Coalesced[Claimed, _Loaded] = Coalesced(_load_all)

@@ -43,6 +43,8 @@ CHANGED_COLUMNS = ("id", "epoch", "closed", "observed", "schema")
 RowKey = tuple[int, str, str]
 RowRange = tuple[int, str, int, int]
 """A stream, a type, and from which offset to which (exclusive) the rows came to be."""
+EventRange = tuple[int, str, int, int]
+"""A stream, a type (empty: any), and from which offset to which (exclusive)."""
 ClientKey = tuple[int, str]
 
 
@@ -74,6 +76,14 @@ class Dialect(Protocol):
 
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         """Read rows by stream, type and when they came to be."""
+        ...
+
+    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
+        """Read the events of ranges that all name a type, or none; each begins with its range's place."""
+        ...
+
+    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
+        """Those of these streams that hold a row of a type that another wake wrote."""
         ...
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
@@ -121,6 +131,13 @@ class SqliteDialect:
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         return sqlite_fetch(_SQLITE_BETWEEN, (json_array(ranges),))
 
+    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
+        typed = bool(ranges[0][1])
+        return sqlite_fetch(_SQLITE_TYPED_EVENTS if typed else _SQLITE_EVENTS, (json_array(ranges),))
+
+    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
+        return sqlite_fetch(_SQLITE_OTHERS, (json_array(places),))
+
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
         return sqlite_fetch(_SQLITE_REPEATED, (json_array(keys),))
 
@@ -166,6 +183,12 @@ class PostgresDialect:
 
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         return postgres_fetch(_PG_BETWEEN, arrays(ranges))
+
+    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
+        return postgres_fetch(_PG_TYPED_EVENTS if ranges[0][1] else _PG_EVENTS, arrays(ranges))
+
+    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
+        return postgres_fetch(_PG_OTHERS, arrays(places))
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
         return postgres_fetch(_PG_REPEATED, arrays(keys))
@@ -215,6 +238,17 @@ _SQLITE_BETWEEN = (
     f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {_ROWS} AS r "  # noqa: S608
     "ON r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 "
     "AND r.created >= k.value ->> 2 AND r.created < k.value ->> 3"
+)
+_SQLITE_EVENTS, _SQLITE_TYPED_EVENTS = (
+    f"SELECT k.key, {_quoted(EVENT_COLUMNS, 'e.')} FROM json_each(?) AS k CROSS JOIN {_EVENTS} AS e "  # noqa: S608
+    f"ON e.stream_id = k.value ->> 0 {typed} "
+    'AND e."offset" >= k.value ->> 2 AND e."offset" < k.value ->> 3 ORDER BY k.key, e."offset"'
+    for typed in ("", "AND e.type = k.value ->> 1")
+)
+_SQLITE_OTHERS = (
+    "SELECT k.value ->> 0 FROM json_each(?) AS k WHERE EXISTS ("  # noqa: S608
+    f"SELECT 1 FROM {_ROWS} AS r WHERE r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 "
+    "AND r.wake <> k.value ->> 2)"
 )
 _SQLITE_MAKE = (
     f"INSERT INTO {_STREAMS} ({_quoted(MADE_COLUMNS)}) VALUES ({', '.join('?' * len(MADE_COLUMNS))})"  # noqa: S608
@@ -270,6 +304,19 @@ _PG_BETWEEN = (
     "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS k(stream_id, type, first, last) "
     f"CROSS JOIN LATERAL (SELECT * FROM {_ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
     "AND o.created >= k.first AND o.created < k.last ORDER BY o.created) AS r"
+)
+_PG_EVENTS, _PG_TYPED_EVENTS = (
+    f"SELECT k.place, {_quoted(EVENT_COLUMNS, 'e.')} "  # noqa: S608
+    "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) "
+    "WITH ORDINALITY AS k(stream_id, type, first, last, place) "
+    f"CROSS JOIN LATERAL (SELECT * FROM {_EVENTS} AS o WHERE o.stream_id = k.stream_id {typed} "
+    'AND o."offset" >= k.first AND o."offset" < k.last ORDER BY o."offset") AS e ORDER BY k.place, e."offset"'
+    for typed in ("", "AND o.type = k.type")
+)
+_PG_OTHERS = (
+    "SELECT k.stream_id FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, wake) "  # noqa: S608
+    f"WHERE EXISTS (SELECT 1 FROM {_ROWS} AS r WHERE r.stream_id = k.stream_id AND r.type = k.type "
+    "AND r.wake <> k.wake)"
 )
 _PG_TYPES = {
     "id": "bigint", "root_id": "bigint", "head": "bigint", "epoch": "bigint",

@@ -13,7 +13,7 @@ from entities.api import EntityNotFound, EntityStopped, NewEntity, deliver, regi
 from entities.models import Entity
 from entities.wakes import lease
 from shared_state.core.types import Principal
-from shared_state.models import EventRecord, Grant
+from shared_state.models import EventRecord, Grant, RowRecord
 from tests.conformance.writing import do
 from tests.support.statements import statements
 
@@ -162,3 +162,10 @@ def test_an_agent_that_begins_to_run_is_told_at_once() -> None:
 
     assert len(do(lease.claiming("w", 1))) == 1
     assert presence_events(one) == said + 1
+
+
+@pytest.mark.parametrize("message", [None, "hello"])
+def test_an_agent_is_in_its_owners_list_as_soon_as_it_is_made(message: str | None) -> None:
+    one = spawn_now(ADA, NewEntity("assistant", "one", message=message))
+
+    assert RowRecord.objects.filter(stream=one.presence_id, type="agent", key=one.url).exists()

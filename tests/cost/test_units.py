@@ -17,6 +17,7 @@ from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.models import Timer
 from entities.schedules.timers import deliver_due
 from entities.wakes import lease
+from entities.worker import runtime
 from shared_state import api
 from shared_state.core.types import Principal, Provenance
 from shared_state.write import batch
@@ -143,6 +144,31 @@ def test_messages_to_agents_that_were_just_active_change_no_list(said: list[str]
 
     assert reads(found) == ["SELECT"] * 4  # streams, agents, wakes that wait, the key of the last wake
     assert found.count("INSERT") == 6  # for each an event, a row and a wake
+
+
+@pytest.mark.usefixtures("_active")
+def test_messages_with_a_claim_in_their_midst_cost_the_same_for_two_and_for_many(said: list[str]) -> None:
+    registry.store()
+    costs = {}
+    for count in (2, 64):
+        jobs = [Job(Provenance("user:ada"), None, make(), None, None, None) for make in batch_of(count)]
+        claim = Job(Provenance("system:w"), None, lease.claiming("w", FULL), None, None, None)
+        costs[count] = counted(said, partial(in_writer, [claim, *jobs]))
+        assert len(claim.result) == count  # it found the messages of its own batch
+
+    assert reads(costs[2]) == reads(costs[64])
+
+
+def test_wakes_that_begin_together_read_what_they_need_together(said: list[str]) -> None:
+    registry.store()
+    costs = {}
+    for count in (2, 64):
+        for make in batch_of(count):
+            do(make())
+        claimed = do(lease.claiming("w", count))
+        costs[count] = counted(said, partial(runtime._load_all, claimed))
+
+    assert costs[2] == costs[64] == ["SELECT"] * 2  # their messages, and whether they have set something up
 
 
 def test_a_batch_of_spawns_costs_the_same_for_two_and_for_a_full_one(said: list[str]) -> None:
