@@ -18,6 +18,8 @@ from shared_state import api
 from shared_state.api import StreamInfo, in_thread, wire
 
 MOST_EVENTS = 10_000
+MOST_TYPES = 64
+"""How many types may be asked for at once: rare ones cost a look-up each."""
 GZIP_LEVEL = 1
 """Of a log, level 6 leaves two thirds of what 1 leaves, and takes three times as long."""
 RANDOM_BYTES = 100
@@ -45,8 +47,10 @@ class Wanted:
         format = query.get("format", "plain")
         if format not in wire.FORMS:
             raise ApiError(400, "invalid_format", f"format must be one of: {', '.join(wire.FORMS)}.")
-        types = [name for name in query.get("types", "").split(",") if name]
-        return cls(after, int(limit), list(dict.fromkeys(types)) or None, format)
+        types = list(dict.fromkeys(name for name in query.get("types", "").split(",") if name))
+        if len(types) > MOST_TYPES:
+            raise ApiError(400, "too_many_types", f"types may name {MOST_TYPES}; leave it out for all.")
+        return cls(after, int(limit), types or None, format)
 
 
 def takes_gzip(accepted: str) -> bool:

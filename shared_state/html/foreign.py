@@ -25,8 +25,15 @@ log = structlog.get_logger(__name__)
 
 SHORT = 1_000
 """Bytes of a text that is rendered where it is asked for: what is quadratic in it is still no time at all."""
+CELLS = 1_000
+"""How many cells its tables may have: 250 lines of `|` below 125 columns are 30,000, and half a second."""
 LONGEST = 300_000
 """Bytes of a text that is rendered at all; no event is longer, as events are bounded by default."""
+FREE, WIDEST = 50_000, 30
+"""Characters that the HTML of a text may have, and how many for each byte of the text besides.
+
+Code in colours has up to twenty. A link that is defined once and used a thousand times has a thousand.
+"""
 REMEMBERED = 16_000_000
 """How many characters of HTML are remembered."""
 
@@ -71,9 +78,12 @@ class Renderer:
         if size > LONGEST:
             return (as_it_is(text),)
         try:
-            if size > SHORT:
-                return tuple(self.processes.blocks(text, loose=loose))
-            return tuple(markdown.blocks(text, loose=loose))
+            here = size <= SHORT and text.count("|") * text.count("\n") <= CELLS
+            render = markdown.blocks if here else self.processes.blocks
+            found = tuple(render(text, loose=loose))
+            if _size(found) <= FREE + WIDEST * size:
+                return found
+            log.warning("text_not_rendered", characters=len(text), html=_size(found))
         except NotNowError:
             raise
         except NotRenderedError:

@@ -104,6 +104,25 @@ def test_what_is_rendered_in_place_is_short(renderer: Renderer, monkeypatch: pyt
     assert asked == [SHORT + 1, LONGEST, SHORT]
 
 
+WIDE = "|a" * 122 + "\n" + "|-" * 122 + "\n" + "|\n" * 240
+"""Less than 1,000 bytes, and a table of 30,000 cells."""
+
+
+@pytest.mark.parametrize("text", [WIDE, "[a]: http://" + "x" * 4_000 + "\n\n" + "[a]" * 2_000])
+def test_html_is_no_multiple_of_a_text(renderer: Renderer, text: str) -> None:
+    """Twenty such tables, below each other, were 6 MB for each socket that showed them."""
+    assert renderer.blocks(text) == (as_it_is(text),)
+
+
+def test_a_short_text_with_a_wide_table_is_not_rendered_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty of them in one answer kept a thread of the hub, and the interpreter, for half a minute."""
+    monkeypatch.setattr(markdown, "blocks", None)
+    monkeypatch.setattr(RenderProcesses, "blocks", lambda self, text, *, loose: ["<p>elsewhere</p>"])
+
+    assert len(WIDE) <= SHORT
+    assert Renderer().blocks(WIDE) == ("<p>elsewhere</p>",)
+
+
 def test_a_text_at_which_a_library_fails_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(text: str, *, loose: bool) -> list[str]:
         raise RecursionError(text)
