@@ -56,6 +56,7 @@ from shared_state.log import stream as committed
 from shared_state.log.collection import Changes, StateRow, collections_of
 from shared_state.log.counting import count_rows, count_rows_of, how_many
 from shared_state.log.draft import Draft
+from shared_state.log.ranges import EventRange, read_ranges, written_by_others
 from shared_state.log.stream import (
     event_of,
     get_stream,
@@ -65,15 +66,12 @@ from shared_state.log.stream import (
     info_of,
     read,
     read_newest,
-    read_ranges,
     row,
     rows,
     window,
-    written_by_others,
 )
 from shared_state.write.needs import Needs, Verb, together
 from shared_state.write.signals import events_appended
-from shared_state.write.sql import EventRange
 from shared_state.write.statements import moment
 from shared_state.write.tables import Lookup, Tables
 from shared_state.write.unit import Unit, row_of

@@ -58,7 +58,7 @@ class Conf:
     @property
     def poll_seconds(self) -> float:
         """How often a process looks for what a lost hint did not tell it, in seconds."""
-        return float(self._get("POLL_SECONDS", 2.0))
+        return float(self._get("POLL_SECONDS", 0.25))
 
     @property
     def catch_up_limit(self) -> int:

@@ -13,8 +13,7 @@ from django.db.models.fields.json import KeyTransform, KeyTransformExact, KeyTra
 from shared_state.core.types import Event, Provenance, Row, StreamInfo, is_storable
 from shared_state.exceptions import StreamNotFound
 from shared_state.models import EventRecord, RowRecord, Stream
-from shared_state.write.sql import EventRange, as_event, as_row, dialect
-from shared_state.write.statements import Values, on_postgres
+from shared_state.write.sql import as_row, dialect
 from shared_state.write.unit import row_of
 
 M = TypeVar("M", EventRecord, RowRecord)
@@ -71,34 +70,6 @@ def read(stream: int, after: int = 0, limit: int = 500, types: Sequence[str] | N
     """Events after an offset, oldest first, `limit` at the most."""
     found = EventRecord.objects.filter(stream=stream, offset__gt=after).order_by("offset")
     return _events(stream, _first(found, limit, types))
-
-
-def read_ranges(ranges: Sequence[EventRange]) -> list[list[Event]]:
-    """For each range of a log its events, oldest first: two statements at the most, however many ranges.
-
-    For ranges that are known to be short: all of each is read.
-    """
-    found: list[list[Event]] = [[] for _ in ranges]
-    for typed in (True, False):
-        places = [place for place, (_, type, _, _) in enumerate(ranges) if bool(type) == typed]
-        if not places:
-            continue
-        for number, *values in dialect().events([ranges[place] for place in places]):
-            found[places[number - on_postgres()]].append(_whole(tuple(values)))
-    return found
-
-
-def _whole(values: Values) -> Event:
-    """An event; what was left to its row when the log was pruned is read there."""
-    if values[5] is None:
-        left = dialect().rows([(values[0], values[2], values[3])])
-        values = (*values[:5], left[0][3] if left else "{}", *values[6:])
-    return as_event(values)
-
-
-def written_by_others(places: Sequence[tuple[int, str, str]]) -> set[int]:
-    """Of places (a stream, a type, a wake), the streams with a row of that type that another wake wrote."""
-    return {stream for (stream,) in dialect().others(places)} if places else set()
 
 
 def first_offsets(stream: int, after: int, limit: int, types: Sequence[str]) -> list[int]:

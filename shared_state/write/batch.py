@@ -7,22 +7,22 @@ help, its units are run one by one, so that only the one at fault fails.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 
 from shared_state.core import clock, database
-from shared_state.core.types import Fence, Hint, NewEvent, Provenance
+from shared_state.core.types import Fence, Hint
 from shared_state.exceptions import SharedStateError, StaleEpoch, StreamNotFound
 from shared_state.models import EventRecord
 from shared_state.notify import bus
+from shared_state.write.held_up import sifted
+from shared_state.write.job import Job
 from shared_state.write.needs import NOTHING, Verb, needs_of
 from shared_state.write.signals import events_appended
 from shared_state.write.sql import ClientKey, RowKey, RowRange, dialect
@@ -42,37 +42,16 @@ in_unit: ContextVar[bool] = ContextVar("in_unit", default=False)
 
 ATTEMPTS = 5
 PAUSE = 0.01  # seconds; the pause before attempt n on a database that was lost is about 2**n times that
-_LOST_RACES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
+_LOCK_NOT_AVAILABLE = "55P03"
+_LOST_RACES = frozenset({"40001", "40P01", _LOCK_NOT_AVAILABLE})  # serialization failure, deadlock
 
 
 class _HopelessError(Exception):
     """Trying again could not help, or might do something twice; the cause says why."""
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """One unit on its way, or a bare append to one stream (`plain`), which needs no savepoint."""
-
-    provenance: Provenance
-    fence: Fence | None
-    run: Callable[[Unit], Any] | None
-    plain: tuple[int, Sequence[NewEvent]] | None
-    future: Any
-    loop: asyncio.AbstractEventLoop | None
-    """Where `future` belongs if it is one of asyncio's."""
-    background: bool = False
-    """Whether others go first: what nobody waits for, such as a piece of a text that is still being said."""
-    late: tuple[int, ...] = ()
-    """Streams that it did not name and came to when it ran before: locked beforehand the next time."""
-    collided: bool = False
-    """Whether another process made what it was making, when it ran before."""
-    result: Any = None
-    error: BaseException | None = None
-    again: bool = False
-
-    def settle(self, result: Any = None, error: BaseException | None = None, *, again: bool = False) -> None:
-        """Say how it went; `again` if it should be tried once more."""
-        self.result, self.error, self.again = result, error, again
+class _HeldUpError(Exception):
+    """Somebody else holds what is needed, and it takes long."""
 
 
 class Ending:
@@ -94,20 +73,29 @@ class Ending:
             work(list(left.values()))
 
 
-def write(jobs: Sequence[Job]) -> None:
-    """Do jobs in as few transactions as it takes; each is settled then, with a result or an error."""
+def write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
+    """Do jobs in as few transactions as it takes; each is settled then, with a result or an error.
+
+    With `hurries`, those that would wait for what somebody else holds for long are not done, and returned.
+    """
     waiting, lost = list(jobs), 0
-    while lost < ATTEMPTS:
+    held_up: list[Job] = []
+    while waiting and lost < ATTEMPTS:
         try:
-            _write_together(waiting)
+            _write_together(waiting, hurries=hurries)
         except _HopelessError as hopeless:
-            return _fail(waiting, hopeless.__cause__)
+            _fail(waiting, hopeless.__cause__)
+            return held_up
         except IntegrityError as error:
             # Another process made the same stream or record: whoever comes second finds it there.
             _fail(waiting, error)
             if lost:
                 break
             lost += 1
+        except _HeldUpError:
+            free, blocked = sifted(waiting)
+            held_up += blocked or free  # all, if it is nothing that they named
+            waiting = free if blocked else []
         except (OperationalError, InterfaceError) as error:
             lost += 1
             log.warning("transaction_lost", units=len(waiting), attempt=lost, error=str(error))
@@ -120,14 +108,12 @@ def write(jobs: Sequence[Job]) -> None:
             break
         else:
             waiting = [job for job in waiting if job.again]
-            if not waiting:
-                return None
             # One that comes to a stream late has it named the next time: that is progress, however often.
             lost += not all(isinstance(job.error, LateLock) for job in waiting)
     if len(waiting) > 1:
         for job in waiting:
-            write([job])
-    return None
+            held_up += write([job], hurries=hurries)
+    return held_up
 
 
 def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
@@ -144,7 +130,7 @@ def _reconnect() -> None:
         pool.check()
 
 
-def _write_together(jobs: Sequence[Job]) -> None:
+def _write_together(jobs: Sequence[Job], *, hurries: bool) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
     ending, reached = Ending(), ["opening"]
     try:
@@ -152,7 +138,7 @@ def _write_together(jobs: Sequence[Job]) -> None:
     except Exception as error:
         raise _HopelessError from error
     clock.compare()
-    write_set = WriteSet(dialect(), clock.now())
+    write_set = WriteSet(dialect(), clock.now(), hurries=hurries)
     try:
         with database.atomic():
             reached.append("writing")
@@ -168,6 +154,8 @@ def _write_together(jobs: Sequence[Job]) -> None:
     except Exception as error:
         if reached[-1] == "opening":  # no lock in all the time that there was for it
             raise _HopelessError from error
+        if hurries and _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+            raise _HeldUpError from error
         if reached[-1] == "writing" or (reached[-1] == "committing" and not _was_committed(write_set, error)):
             raise
         log.exception("after_commit_failed")
@@ -224,16 +212,12 @@ def lock(write_set: WriteSet, jobs: Sequence[Job]) -> None:
     paths: list[str] = []
     lookups: dict[Lookup[Any], list[Any]] = {}
     for job in jobs:
-        streams += job.late
-        if job.fence is not None:
-            streams.append(job.fence.stream)
+        streams += job.streams()
         if job.plain is not None:
             stream, events = job.plain
-            streams.append(stream)
             rows += [(stream, event.type, event.key) for event in events if event.fold]
             keys += [(stream, event.client_key) for event in events if event.client_key]
         elif (needs := needs_of(job.run)) is not NOTHING:
-            streams += needs.streams
             rows += needs.rows
             keys += needs.keys
             ranges += needs.ranges
@@ -288,6 +272,7 @@ def _run_in_memory(write_set: WriteSet, job: Job, ending: Ending) -> None:
 def _run_in_savepoint(write_set: WriteSet, job: Job, ending: Ending) -> None:
     """A unit that may use the ORM."""
     write_set.flush()  # outside of what the unit answers for
+    write_set.streams.take_time()
     mark = write_set.mark()
     unit = Unit(write_set, job.provenance)
     token = in_unit.set(True)

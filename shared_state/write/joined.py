@@ -14,7 +14,8 @@ from django.db import IntegrityError, transaction
 from shared_state.core import clock, database
 from shared_state.exceptions import SharedStateError
 from shared_state.write import batch
-from shared_state.write.batch import Ending, Job
+from shared_state.write.batch import Ending
+from shared_state.write.job import Job
 from shared_state.write.sql import dialect
 from shared_state.write.unit import Unit
 from shared_state.write.write_set import WriteSet

@@ -43,9 +43,9 @@ CHANGED_COLUMNS = ("id", "epoch", "closed", "observed", "schema")
 RowKey = tuple[int, str, str]
 RowRange = tuple[int, str, int, int]
 """A stream, a type, and from which offset to which (exclusive) the rows came to be."""
-EventRange = tuple[int, str, int, int]
-"""A stream, a type (empty: any), and from which offset to which (exclusive)."""
 ClientKey = tuple[int, str]
+LOCK_TIMEOUT = "50ms"
+"""How long the writer waits for what somebody else has locked while others wait for the writer."""
 
 
 class Dialect(Protocol):
@@ -58,6 +58,17 @@ class Dialect(Protocol):
         """
         ...
 
+    def hurry(self, ids: Sequence[int]) -> list[Values]:
+        """`streams` for who cannot wait long, now and in the rest of the transaction.
+
+        Where a lock takes longer than `LOCK_TIMEOUT`, PostgreSQL raises `OperationalError` (55P03).
+        """
+        ...
+
+    def take_time(self) -> None:
+        """Take back what `hurry` said, for the rest of the transaction."""
+        ...
+
     def look(self, ids: Sequence[int]) -> list[Values]:
         """Read streams as they are committed, not locked."""
         ...
@@ -66,8 +77,8 @@ class Dialect(Protocol):
         """Whether there is a stream, locked or not."""
         ...
 
-    def paths(self, paths: Sequence[str]) -> list[Values]:
-        """Pairs of path and id of the streams that there are, not locked."""
+    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
+        """Pairs of path and id of the streams that there are, not locked. `hurries`: see `hurry`."""
         ...
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -76,14 +87,6 @@ class Dialect(Protocol):
 
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         """Read rows by stream, type and when they came to be."""
-        ...
-
-    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
-        """Read the events of ranges that all name a type, or none; each begins with its range's place."""
-        ...
-
-    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
-        """Those of these streams that hold a row of a type that another wake wrote."""
         ...
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
@@ -116,13 +119,19 @@ class SqliteDialect:
         # BEGIN IMMEDIATE has locked the whole file by now.
         return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
 
+    def hurry(self, ids: Sequence[int]) -> list[Values]:
+        return self.streams(ids)
+
+    def take_time(self) -> None:
+        pass
+
     def look(self, ids: Sequence[int]) -> list[Values]:
         return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
 
     def there(self, stream: int) -> bool:
-        return bool(sqlite_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
+        return bool(sqlite_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str]) -> list[Values]:
+    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
         return sqlite_fetch(_SQLITE_PATHS, (json_array(paths),))
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -130,13 +139,6 @@ class SqliteDialect:
 
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         return sqlite_fetch(_SQLITE_BETWEEN, (json_array(ranges),))
-
-    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
-        typed = bool(ranges[0][1])
-        return sqlite_fetch(_SQLITE_TYPED_EVENTS if typed else _SQLITE_EVENTS, (json_array(ranges),))
-
-    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
-        return sqlite_fetch(_SQLITE_OTHERS, (json_array(places),))
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
         return sqlite_fetch(_SQLITE_REPEATED, (json_array(keys),))
@@ -160,7 +162,7 @@ class SqliteDialect:
         if gone:
             sqlite_each(_SQLITE_DELETE_ROW, gone)
         turned = [(head, stream) for stream, head in heads]
-        sqlite_each(f"UPDATE {_STREAMS} SET head = ? WHERE id = ?", turned)  # noqa: S608
+        sqlite_each(f"UPDATE {STREAMS} SET head = ? WHERE id = ?", turned)  # noqa: S608
 
 
 class PostgresDialect:
@@ -169,13 +171,21 @@ class PostgresDialect:
     def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
         return postgres_fetch(_PG_STREAMS if wait else _PG_FREE_STREAMS, [array(ids)])
 
+    def hurry(self, ids: Sequence[int]) -> list[Values]:
+        return postgres_fetch(_PG_HURRY, [array(ids), LOCK_TIMEOUT])
+
+    def take_time(self) -> None:
+        postgres_run("SET LOCAL lock_timeout = 0")
+
     def look(self, ids: Sequence[int]) -> list[Values]:
         return postgres_fetch(_PG_LOOK, [array(ids)])
 
     def there(self, stream: int) -> bool:
-        return bool(postgres_fetch(f"SELECT 1 FROM {_STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
+        return bool(postgres_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str]) -> list[Values]:
+    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
+        if hurries:
+            return postgres_fetch(f"{_PG_PATHS} AND {_PG_HURRIES}", [array(paths), LOCK_TIMEOUT])
         return postgres_fetch(_PG_PATHS, [array(paths)])
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -183,12 +193,6 @@ class PostgresDialect:
 
     def between(self, ranges: Sequence[RowRange]) -> list[Values]:
         return postgres_fetch(_PG_BETWEEN, arrays(ranges))
-
-    def events(self, ranges: Sequence[EventRange]) -> list[Values]:
-        return postgres_fetch(_PG_TYPED_EVENTS if ranges[0][1] else _PG_EVENTS, arrays(ranges))
-
-    def others(self, places: Sequence[tuple[int, str, str]]) -> list[Values]:
-        return postgres_fetch(_PG_OTHERS, arrays(places))
 
     def repeated(self, keys: Sequence[ClientKey]) -> list[Values]:
         return postgres_fetch(_PG_REPEATED, arrays(keys))
@@ -217,11 +221,12 @@ class PostgresDialect:
         postgres_run(f"WITH {steps} {_PG_SET_HEADS}", [*params, *arrays(heads)])
 
 
-def _quoted(columns: Iterable[str], table: str = "") -> str:
+def quoted(columns: Iterable[str], table: str = "") -> str:
+    """Names of columns as SQL, each of a table if it is named."""
     return ", ".join(f'{table}"{column}"' for column in columns)
 
 
-_EVENTS, _ROWS, _STREAMS = "shared_state_eventrecord", "shared_state_rowrecord", "shared_state_stream"
+EVENTS, ROWS, STREAMS = "shared_state_eventrecord", "shared_state_rowrecord", "shared_state_stream"
 _UPSERT = "ON CONFLICT (stream_id, type, key) DO UPDATE SET " + ", ".join(
     f'"{column}" = excluded."{column}"'
     for column in ROW_COLUMNS
@@ -230,93 +235,73 @@ _UPSERT = "ON CONFLICT (stream_id, type, key) DO UPDATE SET " + ", ".join(
 
 # CROSS JOIN keeps SQLite from turning the join around, which would scan the table for each key.
 _SQLITE_STREAMS = (
-    f"SELECT {_quoted(STREAM_COLUMNS, 's.')} FROM json_each(?) AS k "  # noqa: S608  names are ours, here and below
-    f"CROSS JOIN {_STREAMS} AS s ON s.id = k.value"
+    f"SELECT {quoted(STREAM_COLUMNS, 's.')} FROM json_each(?) AS k "  # noqa: S608  names are ours, here and below
+    f"CROSS JOIN {STREAMS} AS s ON s.id = k.value"
 )
-_SQLITE_PATHS = f"SELECT s.path, s.id FROM json_each(?) AS k CROSS JOIN {_STREAMS} AS s ON s.path = k.value"  # noqa: S608
+_SQLITE_PATHS = f"SELECT s.path, s.id FROM json_each(?) AS k CROSS JOIN {STREAMS} AS s ON s.path = k.value"  # noqa: S608
 _SQLITE_BETWEEN = (
-    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {_ROWS} AS r "  # noqa: S608
+    f"SELECT {quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {ROWS} AS r "  # noqa: S608
     "ON r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 "
     "AND r.created >= k.value ->> 2 AND r.created < k.value ->> 3"
 )
-_SQLITE_EVENTS, _SQLITE_TYPED_EVENTS = (
-    f"SELECT k.key, {_quoted(EVENT_COLUMNS, 'e.')} FROM json_each(?) AS k CROSS JOIN {_EVENTS} AS e "  # noqa: S608
-    f"ON e.stream_id = k.value ->> 0 {typed} "
-    'AND e."offset" >= k.value ->> 2 AND e."offset" < k.value ->> 3 ORDER BY k.key, e."offset"'
-    for typed in ("", "AND e.type = k.value ->> 1")
-)
-_SQLITE_OTHERS = (
-    "SELECT k.value ->> 0 FROM json_each(?) AS k WHERE EXISTS ("  # noqa: S608
-    f"SELECT 1 FROM {_ROWS} AS r WHERE r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 "
-    "AND r.wake <> k.value ->> 2)"
-)
-_SQLITE_MAKE = (
-    f"INSERT INTO {_STREAMS} ({_quoted(MADE_COLUMNS)}) VALUES ({', '.join('?' * len(MADE_COLUMNS))})"  # noqa: S608
-)
+_SQLITE_MAKE = f"INSERT INTO {STREAMS} ({quoted(MADE_COLUMNS)}) VALUES ({', '.join('?' * len(MADE_COLUMNS))})"  # noqa: S608
 _SQLITE_CHANGE = (
-    f"UPDATE {_STREAMS} SET {', '.join(f'{name} = ?' for name in CHANGED_COLUMNS[1:])} WHERE id = ?"  # noqa: S608
+    f"UPDATE {STREAMS} SET {', '.join(f'{name} = ?' for name in CHANGED_COLUMNS[1:])} WHERE id = ?"  # noqa: S608
 )
 _SQLITE_ROWS = (
-    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {_ROWS} AS r "  # noqa: S608
+    f"SELECT {quoted(ROW_COLUMNS, 'r.')} FROM json_each(?) AS k CROSS JOIN {ROWS} AS r "  # noqa: S608
     "ON r.stream_id = k.value ->> 0 AND r.type = k.value ->> 1 AND r.key = k.value ->> 2"
 )
 _SQLITE_REPEATED = (
-    f"SELECT {_quoted(EVENT_COLUMNS, 'e.')} FROM json_each(?) AS k CROSS JOIN {_EVENTS} AS e "  # noqa: S608
+    f"SELECT {quoted(EVENT_COLUMNS, 'e.')} FROM json_each(?) AS k CROSS JOIN {EVENTS} AS e "  # noqa: S608
     "ON e.stream_id = k.value ->> 0 AND e.client_key = k.value ->> 1 AND e.client_key IS NOT NULL"
 )
 _SQLITE_INSERT_EVENT = (
-    f"INSERT INTO {_EVENTS} ({_quoted(EVENT_COLUMNS)}) "  # noqa: S608
+    f"INSERT INTO {EVENTS} ({quoted(EVENT_COLUMNS)}) "  # noqa: S608
     f"VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
 _SQLITE_PUT_ROW = (
-    f"INSERT INTO {_ROWS} ({_quoted(ROW_COLUMNS)}) "  # noqa: S608
+    f"INSERT INTO {ROWS} ({quoted(ROW_COLUMNS)}) "  # noqa: S608
     f"VALUES ({', '.join('?' * len(ROW_COLUMNS))}) {_UPSERT}"
 )
-_SQLITE_DELETE_ROW = f"DELETE FROM {_ROWS} WHERE stream_id = ? AND type = ? AND key = ?"  # noqa: S608
+_SQLITE_DELETE_ROW = f"DELETE FROM {ROWS} WHERE stream_id = ? AND type = ? AND key = ?"  # noqa: S608
 
-_PG_LOOK = f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} WHERE id = ANY(%s::bigint[])"  # noqa: S608
+_PG_LOOK = f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} WHERE id = ANY(%s::bigint[])"  # noqa: S608
 # NO KEY: what refers to a stream (a wake, a grant) may be written by others meanwhile.
 _PG_STREAMS = (
-    f"SELECT {_quoted(STREAM_COLUMNS)} FROM {_STREAMS} "  # noqa: S608
+    f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} "  # noqa: S608
     "WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 )
+# Said with what is asked first, and before it: a statement of its own would cost each batch a round trip.
+_PG_HURRIES = "(SELECT set_config('lock_timeout', %s, true)) <> ''"
+_PG_HURRY = (
+    f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} "  # noqa: S608
+    f"WHERE id = ANY(%s::bigint[]) AND {_PG_HURRIES} ORDER BY id FOR NO KEY UPDATE"
+)
 _PG_FREE_STREAMS = f"{_PG_STREAMS} SKIP LOCKED"
-_PG_PATHS = f"SELECT path, id FROM {_STREAMS} WHERE path = ANY(%s::text[])"  # noqa: S608
+_PG_PATHS = f"SELECT path, id FROM {STREAMS} WHERE path = ANY(%s::text[])"  # noqa: S608
 # The first row from a place on, in the order of the unique index, if it is the one: so that is the only index
 # to use. For columns that equal something the planner takes that of (stream, type, created) just as gladly
 # while it believes a type to have few rows, as it does until it has looked, and then walks through all of
 # them for each key: 64 keys among 8,000 rows took 65 ms, and take 0.2.
 _PG_PLACES = (
     "unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, key) CROSS JOIN LATERAL "  # noqa: S608
-    f"(SELECT * FROM (SELECT * FROM {_ROWS} AS o "
+    f"(SELECT * FROM (SELECT * FROM {ROWS} AS o "
     "WHERE (o.stream_id, o.type, o.key) >= (k.stream_id, k.type, k.key) "
     "ORDER BY o.stream_id, o.type, o.key LIMIT 1) AS n "
     "WHERE n.stream_id = k.stream_id AND n.type = k.type AND n.key = k.key) AS r"
 )
-_PG_ROWS = f"SELECT {_quoted(ROW_COLUMNS, 'r.')} FROM {_PG_PLACES}"  # noqa: S608
+_PG_ROWS = f"SELECT {quoted(ROW_COLUMNS, 'r.')} FROM {_PG_PLACES}"  # noqa: S608
 _PG_REPEATED = (
-    f"SELECT {_quoted(EVENT_COLUMNS, 'e.')} "  # noqa: S608
+    f"SELECT {quoted(EVENT_COLUMNS, 'e.')} "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::text[]) AS k(stream_id, client_key) "
-    f"JOIN {_EVENTS} AS e USING (stream_id, client_key) WHERE e.client_key IS NOT NULL"
+    f"JOIN {EVENTS} AS e USING (stream_id, client_key) WHERE e.client_key IS NOT NULL"
 )
 _PG_BETWEEN = (
-    f"SELECT {_quoted(ROW_COLUMNS, 'r.')} "  # noqa: S608
+    f"SELECT {quoted(ROW_COLUMNS, 'r.')} "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) AS k(stream_id, type, first, last) "
-    f"CROSS JOIN LATERAL (SELECT * FROM {_ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
+    f"CROSS JOIN LATERAL (SELECT * FROM {ROWS} AS o WHERE o.stream_id = k.stream_id AND o.type = k.type "
     "AND o.created >= k.first AND o.created < k.last ORDER BY o.created) AS r"
-)
-_PG_EVENTS, _PG_TYPED_EVENTS = (
-    f"SELECT k.place, {_quoted(EVENT_COLUMNS, 'e.')} "  # noqa: S608
-    "FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) "
-    "WITH ORDINALITY AS k(stream_id, type, first, last, place) "
-    f"CROSS JOIN LATERAL (SELECT * FROM {_EVENTS} AS o WHERE o.stream_id = k.stream_id {typed} "
-    'AND o."offset" >= k.first AND o."offset" < k.last ORDER BY o."offset") AS e ORDER BY k.place, e."offset"'
-    for typed in ("", "AND o.type = k.type")
-)
-_PG_OTHERS = (
-    "SELECT k.stream_id FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS k(stream_id, type, wake) "  # noqa: S608
-    f"WHERE EXISTS (SELECT 1 FROM {_ROWS} AS r WHERE r.stream_id = k.stream_id AND r.type = k.type "
-    "AND r.wake <> k.wake)"
 )
 _PG_TYPES = {
     "id": "bigint", "root_id": "bigint", "head": "bigint", "epoch": "bigint",
@@ -330,20 +315,20 @@ def _pg_unnested(columns: Sequence[str]) -> str:
     """`SELECT` over unnested arrays; JSON travels as text, since arrays of jsonb cost an adapter each."""
     chosen = ", ".join(f'"{c}"::jsonb' if c in {"value", "old", "schema"} else f'"{c}"' for c in columns)
     arrays = ", ".join(f"%s::{_PG_TYPES.get(column, 'text')}[]" for column in columns)
-    return f"SELECT {chosen} FROM unnest({arrays}) AS t({_quoted(columns)})"  # noqa: S608
+    return f"SELECT {chosen} FROM unnest({arrays}) AS t({quoted(columns)})"  # noqa: S608
 
 
-_PG_INSERT_EVENTS = f"INSERT INTO {_EVENTS} ({_quoted(EVENT_COLUMNS)}) {_pg_unnested(EVENT_COLUMNS)}"
-_PG_PUT_ROWS = f"INSERT INTO {_ROWS} ({_quoted(ROW_COLUMNS)}) {_pg_unnested(ROW_COLUMNS)} {_UPSERT}"
-_PG_DELETE_ROWS = f"DELETE FROM {_ROWS} AS gone USING {_PG_PLACES} WHERE gone.id = r.id"  # noqa: S608
-_PG_MAKE = f"INSERT INTO {_STREAMS} ({_quoted(MADE_COLUMNS)}) {_pg_unnested(MADE_COLUMNS)} ORDER BY path"
+_PG_INSERT_EVENTS = f"INSERT INTO {EVENTS} ({quoted(EVENT_COLUMNS)}) {_pg_unnested(EVENT_COLUMNS)}"
+_PG_PUT_ROWS = f"INSERT INTO {ROWS} ({quoted(ROW_COLUMNS)}) {_pg_unnested(ROW_COLUMNS)} {_UPSERT}"
+_PG_DELETE_ROWS = f"DELETE FROM {ROWS} AS gone USING {_PG_PLACES} WHERE gone.id = r.id"  # noqa: S608
+_PG_MAKE = f"INSERT INTO {STREAMS} ({quoted(MADE_COLUMNS)}) {_pg_unnested(MADE_COLUMNS)} ORDER BY path"
 _PG_CHANGE = (
-    f"UPDATE {_STREAMS} AS s SET "  # noqa: S608
+    f"UPDATE {STREAMS} AS s SET "  # noqa: S608
     f"{', '.join(f'{name} = c.{name}' for name in CHANGED_COLUMNS[1:])} "
     f"FROM ({_pg_unnested(CHANGED_COLUMNS)}) AS c WHERE s.id = c.id"
 )
 _PG_SET_HEADS = (
-    f"UPDATE {_STREAMS} AS s SET head = h.head "  # noqa: S608
+    f"UPDATE {STREAMS} AS s SET head = h.head "  # noqa: S608
     "FROM unnest(%s::bigint[], %s::bigint[]) AS h(id, head) WHERE s.id = h.id"
 )
 

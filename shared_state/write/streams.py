@@ -55,6 +55,7 @@ class Streams:
         *,
         waits: bool,
         locks: bool = True,
+        hurries: bool = False,
     ) -> None:
         self.heads: dict[int, int] = {}
         """The offset of the last event of each locked stream."""
@@ -66,7 +67,8 @@ class Streams:
         self._journal = journal
         self._settle = settle
         self._waits = waits
-        self._read = dialect.streams if locks else dialect.look
+        self._hurries = hurries
+        self._read = dialect.hurry if hurries else dialect.streams if locks else dialect.look
         self._held: dict[int, LockedStream] = {}
         self._paths: dict[str, int | None] = {}
         self._new: dict[int, None] = {}
@@ -83,6 +85,12 @@ class Streams:
         if missing := sorted({stream for stream in streams if stream not in self._held}):
             for values in self._read(missing):
                 self._learn(values)
+
+    def take_time(self) -> None:
+        """From now on wait for locks as long as it takes: statements of users' own may well do that."""
+        if self._hurries:
+            self._sql.take_time()
+            self._hurries, self._read = False, self._sql.streams
 
     def hold(self, streams: Iterable[int]) -> set[int]:
         """Lock those of these streams that nobody else holds. Returns which of them are held now.
@@ -130,7 +138,7 @@ class Streams:
         if unknown := {path: None for path in paths if path not in self._paths}:
             for path in unknown:
                 self._set(self._paths, path, None)
-            self._paths.update(self._sql.paths(list(unknown)))
+            self._paths.update(self._sql.paths(list(unknown), hurries=self._hurries))
 
     def at(self, path: str) -> int | None:
         """The id of the stream at a path, also of one that this transaction makes. It is not locked."""

@@ -43,9 +43,9 @@ class _Change(NamedTuple):
 
 
 class WriteSet:
-    """The state of one transaction. Not for use by two threads."""
+    """The state of one transaction. Not for use by two threads. Its options are those of its `Streams`."""
 
-    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False, locks: bool = True) -> None:
+    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False, **locking: bool) -> None:
         self.now = now
         """The time of everything in this transaction."""
         self.tables = Tables()
@@ -62,7 +62,7 @@ class WriteSet:
         self._dirty: dict[RowKey, None] = {}
         self._changes: list[_Change] = []
         self._learned: Journal = []
-        self.streams = Streams(dialect, self._learned, self._settle, waits=waits, locks=locks)
+        self.streams = Streams(dialect, self._learned, self._settle, waits=waits, **locking)
         """The streams that it holds."""
 
     def _settle(self) -> None:

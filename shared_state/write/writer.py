@@ -8,8 +8,9 @@ the disk, the next batch gathers. The idea is the log writer's of every database
 There are two lanes. What somebody waits for goes first; pieces of growing texts go along, some in each batch.
 So five hundred agents that speak at once do not keep a message from being accepted. A large unit (a tool that
 imported a thousand rows) would keep everybody waiting for as long as its one transaction takes. On PostgreSQL
-it has a thread of its own, and only what is written to the same streams meanwhile, with what shares a batch
-with that, waits for it. SQLite has one writer whatever we do.
+it has a thread of its own, and only what is written to the same streams meanwhile waits for it, as for a
+stream that a caller's transaction holds: in a third thread, see `held_up`. SQLite has one writer whatever we
+do.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from shared_state.core import database
 from shared_state.core.types import Event, Fence, NewEvent, Provenance
 from shared_state.exceptions import SharedStateError
 from shared_state.write import batch, joined
-from shared_state.write.batch import Job
 from shared_state.write.fitting import check
+from shared_state.write.held_up import HeldUp
+from shared_state.write.job import Job
 from shared_state.write.statements import on_postgres
 from shared_state.write.unit import Unit
 
@@ -68,10 +70,10 @@ class Lanes:
             self._open = False
             self._changed.notify()
 
-    def take(self, most: int) -> list[Job]:
+    def take(self, most: int, *, wait: bool = True) -> list[Job]:
         """What waits, as soon as there is anything; nothing once these are closed and empty."""
         with self._changed:
-            while self._open and not self._urgent and not self._background:
+            while wait and self._open and not self._urgent and not self._background:
                 self._changed.wait()
             jobs = [self._urgent.popleft() for _ in range(min(most, len(self._urgent)))]
             # Some of the background in each batch, however many others there are, so that it never stands.
@@ -79,15 +81,21 @@ class Lanes:
             return jobs + [self._background.popleft() for _ in range(some)]
 
 
-class Writer:
-    """A queue and a thread. There is one for each process, made at the first write; see `LARGE` for another.
+WRITER, LARGE_WRITER, WAITING_WRITER = "writer", "large writer", "waiting writer"
+"""The threads of a process: for nearly everything; for large units; for units that are held up."""
 
-    The thread keeps its database connection for its whole life: opening one costs more than a commit. The
-    one for large units gives it back, so that of a small pool as much is left for others as before.
+
+class Writer:
+    """A queue and a thread. There is one for each process and name, made when it has something to write.
+
+    The thread of `WRITER` keeps its database connection for its whole life: opening one costs more than a
+    commit. The others give theirs back, so that of a small pool as much is left for others as before.
     """
 
-    def __init__(self, name: str = "writer") -> None:
+    def __init__(self, name: str = WRITER) -> None:
         self._lanes = Lanes()
+        self._left: list[Job] = []
+        self._work = {WRITER: self._hurry, LARGE_WRITER: self._take_time, WAITING_WRITER: self._wait}[name]
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
@@ -101,26 +109,53 @@ class Writer:
         self._thread.join()
 
     def _loop(self) -> None:
-        while jobs := self._lanes.take(conf.batch_size):
-            self._write(jobs)
-            if self._thread.name != "writer":
+        while jobs := self._left + self._lanes.take(conf.batch_size, wait=not self._left):
+            self._work(jobs)
+            if self._thread.name != WRITER:
                 database.connection().close()
         database.connection().close()
 
-    def _write(self, jobs: list[Job]) -> None:
-        try:
-            batch.write(jobs)
-        except BaseException as error:  # the thread must live, and every caller hear of it
-            log.exception("batch_failed", units=len(jobs))
-            for job in jobs:
-                job.settle(error=error)
+    def _hurry(self, jobs: Sequence[Job]) -> None:
+        """Write what need not wait for others; the rest is another thread's."""
+        free, behind = _held_up.parted(jobs)
+        left = _write(free, hurries=True) if free else []
+        _held_up.enter(left)
+        if left or behind:
+            _put([*left, *behind], WAITING_WRITER)
+        _answer(free, left)
+
+    def _take_time(self, jobs: Sequence[Job]) -> None:
+        _write(jobs)
         _answer(jobs)
 
+    def _wait(self, jobs: Sequence[Job]) -> None:
+        """Write what is not held any more; one by one, if it cannot be told which those are."""
+        self._left = _write(jobs, hurries=True)
+        if len(self._left) == len(jobs) > 1:
+            self._left = [left for job in jobs for left in _write([job], hurries=True)]
+        waiting = set(self._left)
+        _held_up.leave([job for job in jobs if job not in waiting])
+        _answer(jobs, self._left)
 
-def _answer(jobs: Sequence[Job]) -> None:
+
+def _write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
+    """Returns those that are held up."""
+    try:
+        return batch.write(jobs, hurries=hurries)
+    except BaseException as error:  # the thread must live, and every caller hear of it
+        log.exception("batch_failed", units=len(jobs))
+        for job in jobs:
+            job.settle(error=error)
+        return []
+
+
+def _answer(jobs: Sequence[Job], but: Sequence[Job] = ()) -> None:
     """Tell the callers; those of one event loop at once, since waking a loop costs a system call."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[Job]] = {}
+    unheard = set(but)
     for job in jobs:
+        if job in unheard:
+            continue
         by_loop.setdefault(job.loop, []).append(job)
     for loop, waiting in by_loop.items():
         if loop is None:
@@ -145,11 +180,12 @@ def _resolve(jobs: Sequence[Job]) -> None:
 
 
 _writers: dict[str, Writer] = {}
+_held_up = HeldUp()
 _making = threading.Lock()
 
 
-def writer(name: str = "writer") -> Writer:
-    """This process's writer, or that for large units."""
+def writer(name: str = WRITER) -> Writer:
+    """This process's writer of a name."""
     with _making:
         if name not in _writers:
             _writers[name] = Writer(name)
@@ -158,17 +194,17 @@ def writer(name: str = "writer") -> Writer:
 
 def stop() -> None:
     """Write what is queued and end the threads; the next write starts another."""
-    with _making:
-        stopped = list(_writers.values())
-        _writers.clear()
-    for each in stopped:
-        each.stop()
+    for name in (WRITER, LARGE_WRITER, WAITING_WRITER):  # the first leaves to the last what is held up
+        with _making:
+            stopped = _writers.pop(name, None)
+        if stopped is not None:
+            stopped.stop()
 
 
 def _after_fork() -> None:
     """Threads do not survive a fork; the child makes its own writers."""
-    global _making
-    _making = threading.Lock()
+    global _making, _held_up
+    _making, _held_up = threading.Lock(), HeldUp()
     _writers.clear()
 
 
@@ -197,7 +233,7 @@ def _hand_over(loop: asyncio.AbstractEventLoop) -> None:
     _put(_gathered.pop(loop))
 
 
-def _put(jobs: Sequence[Job], name: str = "writer") -> None:
+def _put(jobs: Sequence[Job], name: str = WRITER) -> None:
     while not writer(name).put(jobs):
         pass  # stopped between these two; the next one is new
 
@@ -220,7 +256,7 @@ async def submit(
     job = Job(provenance, fence, run, None, future, loop)
     if changes >= LARGE and on_postgres():
         _require_no_unit()
-        _put([job], "large writer")
+        _put([job], LARGE_WRITER)
     else:
         _gather(loop, job)
     return await future

@@ -21,7 +21,7 @@ from entities.worker import runtime
 from shared_state import api
 from shared_state.core.types import Principal, Provenance
 from shared_state.write import batch
-from shared_state.write.batch import Job
+from shared_state.write.job import Job
 from tests.conformance.writing import append, do, make_stream, note
 from tests.support.statements import statements
 

@@ -83,15 +83,16 @@ class Process:
         self.done["signalled"] += 1
 
     async def timer(self, agent: Entity) -> None:
+        key = f"{self.name}-{agent.pk}-{self.number}"
+
         def run(unit: api.Unit) -> None:
-            key = f"{self.name}-{agent.pk}-{self.done['timed']}"
-            self.done["timed"] += 1
             Timer.objects.create(
                 entity_id=agent.pk, sender="user:ada", payload="due", key=key,
                 due_at=unit.now, created_at=unit.now,
             )  # fmt: skip
 
         await api.in_thread(lambda: api.unit(run, provenance=self.provenance))
+        self.done["timed"] += 1  # a unit may run more than once
 
     async def recover(self, agent: Entity) -> None:
         await self._do(lease.recovering(dead_owners=["nobody"]))
