@@ -87,7 +87,7 @@ def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | 
         cards, is_cut = boards.newest(board, shared.id)
         whole_url = reverse("shared_state:shared", args=[name]) if is_cut else ""
     everybody = queries.children(principal, agent)
-    children = list(everybody.select_related("stream").order_by("id")[: PARTICIPANTS + 1])
+    children = list(everybody.select_related("stream")[: PARTICIPANTS + 1])
     participants, pools = cast_of(agent, children[:PARTICIPANTS])
     return BoardPage(
         title=str(hint.get("title") or "Board"),

@@ -40,9 +40,9 @@ class Stream(models.Model):
 
     path = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    owner = models.CharField(max_length=255, db_index=True, help_text="The principal that owns it: user:ada")
+    owner = models.CharField(max_length=255, help_text="The principal that owns it: user:ada")
     root = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="descendants",
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="descendants", db_index=False,
         help_text="The topmost stream of its family; grants there hold for all of it.",
     )  # fmt: skip
     head = models.BigIntegerField(default=0)
@@ -64,6 +64,13 @@ class Stream(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("owner", "kind", "id"), name="stream_owner_kind"),
+            # Families, the newest first, each in the order in which it was made: no list need sort one.
+            models.Index(
+                fields=("-root", "kind", "id"), name="stream_family", condition=Q(root__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.path
