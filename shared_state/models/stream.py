@@ -7,6 +7,8 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import Q
 
+from shared_state.models.ordered_json import OrderedJSONField
+
 
 class StreamQuerySet(models.QuerySet["Stream"]):
     """Streams; deleting them takes their locks first, as every write does."""
@@ -55,7 +57,7 @@ class Stream(models.Model):
     epoch = models.BigIntegerField(default=0, help_text="Writes of a lease holder must carry this number.")
     observed = models.BooleanField(default=False, help_text="Somebody subscribed to changes here.")
     closed = models.BooleanField(default=False)
-    schema = models.JSONField(
+    schema = OrderedJSONField(
         default=dict, blank=True, help_text="Collections by name, with their JSON Schemas."
     )
     created_at = models.DateTimeField(auto_now_add=True)
