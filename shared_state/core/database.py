@@ -50,7 +50,7 @@ def forget_statistics(tables: Collection[str]) -> bool:
             # Others who are connected read statistics anew when the schema has changed, and not before.
             cursor.execute("CREATE TABLE shared_state_forgotten (name)")
             cursor.execute("DROP TABLE shared_state_forgotten")
-        cursor.execute("ANALYZE sqlite_master")
+        cursor.execute("PRAGMA writable_schema = RESET")  # has this connection read it anew, and no more
     return True
 
 
