@@ -23,7 +23,6 @@ from shared_state.api import (
     Row,
     format_offset,
     granted,
-    how_many,
     read,
     row,
     row_of,
@@ -81,8 +80,8 @@ class Listing:
     skipped: int = 0
     among: int | None = None
     """Among how many agents was searched, if not among all."""
-    cut: census.Census | None = None
-    """All members of a family, if it has more than are listed."""
+    cut: str = ""
+    """How many members a family has, in words, if it has more than are listed."""
     after: int = 0
     """After which agent the rest of the family goes on."""
     cut_families: Sequence[Mapping[str, str]] = ()
@@ -91,7 +90,7 @@ class Listing:
     @property
     def finding(self) -> str:
         """What a search has come to, in words."""
-        found = f"{how_many(self.found, census.COUNTED)} found"
+        found = f"{census.in_words(self.found)} found"
         if self.among is not None:
             found += f" among {self.among:,} searched"
         if len(self.agents) in (self.found, 0):
@@ -255,7 +254,7 @@ def family(principal: Principal, agent: Entity, after: int = 0) -> Listing:
     """An agent's whole family, from its topmost ancestor down: what stands beside its page.
 
     Four queries, three of a top, and up to three more for whom something was granted. If there are more
-    members than are listed, they are counted, and the agent itself is listed in any case: two more. `after`:
+    members than are listed, they are counted, and the agent itself is listed in any case: one more. `after`:
     after which member's stream the list begins.
     """
     feeds = presence_feeds(principal, {agent.presence_id})
@@ -271,7 +270,7 @@ def family(principal: Principal, agent: Entity, after: int = 0) -> Listing:
     near = Stream.objects.filter(entity__in=[agent.pk, agent.parent_id or agent.pk])
     beside = [] if after else visible(principal, near).values_list("pk", flat=True)
     agents = listed(of_streams([*shown, *beside]))
-    return Listing(agents, feeds, cut=census.count(of_streams(first)), after=shown[-1])
+    return Listing(agents, feeds, cut=census.in_words(len(first)), after=shown[-1])
 
 
 def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:

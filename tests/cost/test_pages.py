@@ -36,7 +36,7 @@ PAGES = {
     "shared tables": "/shared/debate-/debate/host/",
     "shared board": "/shared/debate-/debate/host/?view=board",
 }
-CUT = {"list": 1, "family": 2, "timeline": 15, "state": 3, "events": 3, "board": 4}
+CUT = {"list": 1, "family": 1, "timeline": 14, "state": 2, "events": 2, "board": 3}
 """How many queries more a page may ask, however many there are, once it does not show all."""
 
 
