@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.apps import apps
 from django.db import transaction
 from django.db.models import Min, Q
 
@@ -27,6 +28,9 @@ HOLD_SECONDS = 60.0
 """How long a worker that went silent keeps the chore, in seconds."""
 WAKES_AT_ONCE = 200
 """How many wakes are looked at, or deleted, in one transaction at the most."""
+
+
+_MODELS = [model for app in ("shared_state", "entities") for model in apps.get_app_config(app).get_models()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Pruner:
             self._held.clear()
             self._reached = None
         self._holds_until = until if held else None
+        if held:
+            database.forget_statistics([model._meta.db_table for model in _MODELS])
         return bool(held)
 
     def _take(self, before: datetime) -> bool:

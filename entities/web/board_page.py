@@ -59,8 +59,8 @@ class BoardPage:
     parts: dict[str, SafeString]
     participants: SafeString
     participants_id: str
-    cut: census.Census | None
-    """All participants, if there are more than are shown."""
+    cut: str
+    """How many take part, in words, if there are more than are shown."""
     pools: SafeString
     """What the participants are writing; the script shows it where it belongs."""
     pools_id: str
@@ -87,7 +87,7 @@ def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | 
         cards, is_cut = boards.newest(board, shared.id)
         whole_url = reverse("shared_state:shared", args=[name]) if is_cut else ""
     everybody = queries.children(principal, agent)
-    children = list(everybody.select_related("stream").order_by("id")[: PARTICIPANTS + 1])
+    children = list(everybody.select_related("stream")[: PARTICIPANTS + 1])
     participants, pools = cast_of(agent, children[:PARTICIPANTS])
     return BoardPage(
         title=str(hint.get("title") or "Board"),
@@ -98,7 +98,7 @@ def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | 
         whole_url=whole_url,
         parts=_parts(agent, number, status, shared.id if shared else 0),
         participants=participants,
-        cut=census.count(everybody) if len(children) > PARTICIPANTS else None,
+        cut=census.count(everybody) if len(children) > PARTICIPANTS else "",
         participants_id=dom_id("participants", agent.stream_id),
         pools=pools,
         pools_id=dom_id("pools", agent.stream_id),

@@ -1,48 +1,25 @@
-"""How many agents there are of each status, counted up to a bound and never from a list that was cut."""
+"""How many agents there are, counted up to a bound and never from a list that was cut."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from django.db.models import Case, Count, F, Q, QuerySet, Value, When
+from django.db.models import QuerySet
 
 from entities.models import Entity
-from entities.web.words import status_word
-from shared_state.api import clock, how_many
+from shared_state.api import how_many
 
 COUNTED = 1_000
 """Up to how many are counted, and can be paged to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Census:
-    """How many agents there are of each status."""
-
-    by_status: Mapping[str, int]
-
-    @property
-    def total(self) -> str:
-        """How many there are in all, in words."""
-        return how_many(sum(self.by_status.values()), COUNTED)
-
-    @property
-    def states(self) -> str:
-        """How many of each status, in words; empty if not all were counted.
-
-        >>> Census({"idle": 2, "error": 1}).states
-        '1 failed, 2 idle'
-        """
-        if sum(self.by_status.values()) > COUNTED:
-            return ""
-        return ", ".join(f"{count} {status_word(name)}" for name, count in sorted(self.by_status.items()))
+def count(agents: QuerySet[Entity]) -> str:
+    """How many agents there are, in words. One query, which reads one more than the bound at the most."""
+    return in_words(agents.values("pk")[: COUNTED + 1].count())
 
 
-def count(agents: QuerySet[Entity]) -> Census:
-    """Agents by the status that pages show. One query, which counts one more than the bound at the most."""
-    some = agents.order_by().values("pk")[: COUNTED + 1]
-    over = Q(state__in=(Entity.State.STOPPED, Entity.State.KILLED))
-    running = When(Q(lease_expires_at__gt=clock.now()) & ~over, then=Value("running"))
-    status = Case(running, default=F("state"))
-    counted = Entity.objects.filter(pk__in=some).annotate(shown=status).order_by().values_list("shown")
-    return Census(dict(counted.annotate(n=Count("pk"))))
+def in_words(count: int) -> str:
+    """A number of agents that was counted up to one more than the bound.
+
+    >>> in_words(7), in_words(1_001)
+    ('7', '1,000+')
+    """
+    return how_many(count, COUNTED)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.safestring import SafeString
 
@@ -23,7 +23,6 @@ from shared_state.api import (
     Row,
     format_offset,
     granted,
-    how_many,
     read,
     row,
     row_of,
@@ -79,8 +78,10 @@ class Listing:
     found: int = 0
     """How many a search has found, of which `agents` are those after the first `skipped`."""
     skipped: int = 0
-    cut: census.Census | None = None
-    """All members of a family, if it has more than are listed."""
+    among: int | None = None
+    """Among how many agents was searched, if not among all."""
+    cut: str = ""
+    """How many members a family has, in words, if it has more than are listed."""
     after: int = 0
     """After which agent the rest of the family goes on."""
     cut_families: Sequence[Mapping[str, str]] = ()
@@ -89,7 +90,9 @@ class Listing:
     @property
     def finding(self) -> str:
         """What a search has come to, in words."""
-        found = f"{how_many(self.found, census.COUNTED)} found"
+        found = f"{census.in_words(self.found)} found"
+        if self.among is not None:
+            found += f" among {self.among:,} searched"
         if len(self.agents) in (self.found, 0):
             return found
         first, last = self.skipped + 1, self.skipped + len(self.agents)
@@ -108,92 +111,108 @@ class Listing:
         return any(agent["presence"] not in followed for agent in self.agents)
 
 
-def reach(principal: Principal, tops: bool = False) -> list[QuerySet[Entity]]:
-    """What a principal may see, or of it those without a parent, in parts that an index answers each.
+def tops_seen(principal: Principal, wanted: Q, limit: int) -> list[Found]:
+    """The newest agents without a parent that a principal may see, the newest first.
 
-    One condition for one's own and for what grants lead to would be asked of everybody's agents. An agent may
-    be in two parts.
+    One condition for one's own and for what grants lead to would be asked of everybody's agents. So there is
+    a query for each, three in all, one for staff.
     """
-    all_agents = Entity.objects.all()
-    own = all_agents if sees_all(principal) else all_agents.filter(owner=str(principal))
-    if tops:
-        own = own.filter(parent=None)
-        # Said so that no index answers it: those of all tops would be taken before the few that are granted.
-        all_agents = all_agents.alias(above=Coalesce("parent_id", 0)).filter(above=0)
+    tops, me = Entity.objects.filter(wanted), str(principal)
+    columns = ("id", "id", "stream_id", "presence_id")
     if sees_all(principal):
-        return [own]
+        newest = tops.filter(parent=None).order_by("-id")
+        return [Found(*each) for each in newest.values_list(*columns)[:limit]]
+    # As a range, or PostgreSQL would know the owner to be one, sort by the rest alone, and walk through all.
+    own = tops.filter(parent=None, owner__range=(me, me)).order_by("owner", "-id")
+    found = {Found(*each) for each in own.values_list(*columns)[:limit]}
     at = granted(principal)
-    return [own, all_agents.filter(stream__in=at), all_agents.filter(stream__root__in=at)]
-
-
-def first_seen(parts: Iterable[QuerySet[Entity]], by: str, limit: int) -> list[Found]:
-    """The first agents of what is seen, the greatest `by` first; one query for each part of `reach`."""
-    found: set[Found] = set()
-    # Only of one's own an index knows the order: for what is granted, it would lead through everybody's.
-    place: Any = F(by)
-    for part in parts:
-        first = part.order_by(place.desc())[:limit]
-        found.update(Found(*each) for each in first.values_list(by, "id", "stream_id", "presence_id"))
-        place = Coalesce(by, by)
+    if not isinstance(at, list) or at:
+        # Said so that no index knows these or their order: it would lead through everybody's.
+        apart = tops.alias(above=Coalesce("parent_id", 0)).filter(above=0, stream__in=at)
+        first = apart.order_by(Coalesce("id", "id").desc()).values_list(*columns)[:limit]
+        found.update(Found(*each) for each in first)
     return sorted(found, reverse=True)[:limit]
 
 
 def families(principal: Principal, before: int | None = None) -> Listing:
     """The newest agents without a parent, each with everybody below it, as far as the list has room.
 
-    Five queries, three for staff; one more if not all members can be listed.
+    Five queries, four for staff; one more for whom something was granted, one if not all can be listed.
     """
     earlier = Q() if before is None else Q(id__lt=before)
-    found = first_seen([part.filter(earlier) for part in reach(principal, tops=True)], "id", ROOTS + 1)
+    found = tops_seen(principal, earlier, ROOTS + 1)
     shown = found[:ROOTS]
     feeds = presence_feeds(principal, {each.presence for each in shown})
     tops = [each.stream for each in shown]
-    below = Case(When(stream__in=tops, then=Value(0)), default=Value(1))
-    most = len(shown) + FAMILY
     # A large family leaves out members of its own and of older ones, not of those that have just begun.
-    newest = members(principal, tops).alias(below=below).order_by("below", "-stream__root_id", "id")
-    agents = listed(newest[: most + 1])
-    cut = _cut_families(principal, tops, [each["id"] for each in agents[:most]]) if agents[most:] else []
+    newest = visible(principal, in_families(tops))
+    below = list(newest.values_list("pk", flat=True)[: FAMILY + 1])
+    agents = listed(of_streams([*tops, *below[:FAMILY]]))
+    cut = _cut_families(principal, tops, below[:FAMILY]) if below[FAMILY:] else []
     before = shown[-1].id if len(found) > ROOTS else None
-    return Listing(agents[:most], feeds, before, cut_families=cut)
+    return Listing(agents, feeds, before, cut_families=cut)
 
 
-def _cut_families(principal: Principal, tops: Sequence[int], ids: Sequence[int]) -> list[dict[str, str]]:
-    """Those of some families that have members beside the agents that are listed. One query."""
-    below = Stream.objects.filter(root=OuterRef("stream"), entity__isnull=False)
-    more = visible(principal, below.exclude(entity__in=ids))
-    cut = Entity.objects.filter(stream__in=tops).filter(Exists(more)).order_by("-id")
+def in_families(roots: Iterable[Any], kind: str = Stream.Kind.ENTITY) -> QuerySet[Stream]:
+    """The streams of a kind below the tops of some families, in the order of the index `stream_family`."""
+    # Nobody is below 0, but a database that is told of one family alone sorts by the rest: it may then prefer
+    # to walk through everybody's streams by their id.
+    below = Stream.objects.filter(kind=kind, root__in=[*roots, 0], root__isnull=False)
+    return below.order_by("-root_id", "id")
+
+
+def of_streams(streams: Sequence[int]) -> QuerySet[Entity]:
+    """The agents of some streams, in the order in which they were made."""
+    return Entity.objects.filter(stream__in=streams).order_by("stream_id")
+
+
+def _cut_families(principal: Principal, tops: Sequence[int], shown: Sequence[int]) -> list[dict[str, str]]:
+    """Those of some families that have members beside those that are listed. One query."""
+    here = Stream.objects.filter(root__gte=OuterRef("stream"), root__lte=OuterRef("stream"))
+    below = here.filter(kind=Stream.Kind.ENTITY, root__isnull=False).order_by("-root_id")
+    more = visible(principal, below.exclude(pk__in=shown))
+    # One member of each is enough, and no join with all of them, which `Exists` might become.
+    some = Entity.objects.filter(stream__in=tops).alias(more=Subquery(more.values("pk")[:1]))
     return [
         {"name": agent.title or agent.slug, "url": addresses.address(agent.url, "agent-family")}
-        for agent in cut
+        for agent in some.filter(more__isnull=False).order_by("-id")
     ]
 
 
-def members(principal: Principal, roots: Sequence[int]) -> QuerySet[Entity]:
-    """The agents of whole families that a principal may see, by the streams at the top of these."""
-    streams = Stream.objects.filter(Q(pk__in=roots) | Q(root__in=roots)).order_by()
-    return Entity.objects.filter(stream__in=visible(principal, streams))
+def _seen_apart(principal: Principal, agent: Entity) -> list[int] | None:
+    """What somebody sees of an agent's family who was not granted all of it; `None`: ask of each member.
+
+    Who was granted a few agents of a large family finds them without a walk through it. No query for owners
+    and staff, else one to three.
+    """
+    root = agent.stream.root_id or agent.stream_id
+    if sees_all(principal) or agent.owner == str(principal):
+        return None
+    at = granted(principal)
+    if root in at:
+        return None
+    # Said so that it begins with what is somebody's own, or was granted, not with the family.
+    apart = Stream.objects.filter(kind=Stream.Kind.ENTITY).alias(top=Coalesce("root_id", 0)).filter(top=root)
+    own = apart.filter(owner=str(principal)).values_list("pk", flat=True)
+    return [*own, *(apart.filter(pk__in=at).values_list("pk", flat=True) if at else ())]
+
+
+def members(principal: Principal, agent: Entity) -> QuerySet[Stream]:
+    """An agent's family but the one at its top, as far as a principal may see it, as streams."""
+    family = in_families([agent.stream.root_id or agent.stream_id])
+    apart = _seen_apart(principal, agent)
+    return visible(principal, family) if apart is None else family.filter(pk__in=apart)
 
 
 def children(principal: Principal, agent: Entity) -> QuerySet[Entity]:
     """The children of an agent that a principal may see."""
-    return agent.children.filter(stream__in=visible(principal, Stream.objects.filter(entity__parent=agent)))
-
-
-def search(principal: Principal, words: str, skipped: int = 0) -> Listing:
-    """Agents whose title or address contains every word, the most recently active first, counted to a bound.
-
-    Five queries, three for staff; they read what the principal may see, and nobody else's agents.
-    """
-    matching = Q()
-    for word in words.split()[:8]:
-        matching &= Q(title__icontains=word) | Q(url__icontains=word)
-    matches = [part.filter(matching) for part in reach(principal)]
-    found = first_seen(matches, "last_activity_at", census.COUNTED + 1)
-    shown = found[skipped : skipped + FOUND]
-    feeds = presence_feeds(principal, {each.presence for each in shown})
-    agents = Entity.objects.filter(id__in=[each.id for each in shown]).order_by("-last_activity_at", "-id")
-    return Listing(listed(agents), feeds, found=len(found), skipped=skipped)
+    apart = _seen_apart(principal, agent)
+    if apart is not None:
+        return Entity.objects.filter(parent=agent, stream__in=apart).order_by("id")
+    seen = Exists(visible(principal, Stream.objects.filter(pk=OuterRef("stream"))))
+    # As a range, for the reason that `in_families` gives.
+    mine = Entity.objects.filter(parent__gte=agent.pk, parent__lte=agent.pk)
+    return mine.filter(seen, parent__isnull=False).order_by("parent_id", "id")
 
 
 def listed(agents: QuerySet[Entity]) -> list[Listed]:
@@ -224,22 +243,34 @@ def presence_feeds(principal: Principal, streams: Iterable[Any] = ()) -> list[Fe
     return feeds
 
 
+def _sees_top(principal: Principal, agent: Entity) -> bool:
+    """Whether somebody sees the agent at the top of another one's family. No query for the owner of a top."""
+    if sees_all(principal) or (agent.stream.root_id is None and agent.owner == str(principal)):
+        return True
+    return visible(principal, Stream.objects.filter(pk=agent.stream.root_id or agent.stream_id)).exists()
+
+
 def family(principal: Principal, agent: Entity, after: int = 0) -> Listing:
     """An agent's whole family, from its topmost ancestor down: what stands beside its page.
 
-    Two queries. If there are more members than are listed, these are counted, and the agent itself is listed
-    in any case: two more. `after`: after which member the list begins.
+    Four queries, three of a top, and up to three more for whom something was granted. If there are more
+    members than are listed, they are counted, and the agent itself is listed in any case: one more. `after`:
+    after which member's stream the list begins.
     """
     feeds = presence_feeds(principal, {agent.presence_id})
-    everybody = members(principal, [agent.stream.root_id or agent.stream_id])
-    agents = listed(everybody.filter(id__gt=after).order_by("id")[: FAMILY + 1])
-    if len(agents) <= FAMILY:
-        return Listing(agents, feeds)
-    agents = agents[:FAMILY]
-    last = agents[-1]["id"]
-    missing = {agent.pk, agent.parent_id or agent.pk} - {each["id"] for each in agents}
-    beside = listed(everybody.filter(id__in=missing)) if missing and not after else []
-    return Listing([*agents, *beside], feeds, cut=census.count(everybody), after=last)
+    everybody = members(principal, agent)
+    top = [agent.stream.root_id or agent.stream_id] if _sees_top(principal, agent) else []
+    first = [*top, *everybody.values_list("pk", flat=True)[: census.COUNTED + 1]]
+    found = first
+    if after:
+        found = list(everybody.filter(pk__gt=after).values_list("pk", flat=True)[: FAMILY + 1])
+    shown = found[:FAMILY]
+    if len(found) <= FAMILY:
+        return Listing(listed(of_streams(shown)), feeds)
+    near = Stream.objects.filter(entity__in=[agent.pk, agent.parent_id or agent.pk])
+    beside = [] if after else visible(principal, near).values_list("pk", flat=True)
+    agents = listed(of_streams([*shown, *beside]))
+    return Listing(agents, feeds, cut=census.in_words(len(first)), after=shown[-1])
 
 
 def statuses(principal: Principal, urls: Sequence[str]) -> list[Listed]:

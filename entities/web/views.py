@@ -22,6 +22,7 @@ from entities.web import live, queries
 from entities.web.board_page import board_page
 from entities.web.forms import ChatForm, NewAgentForm
 from entities.web.render import tool_body
+from entities.web.search import search
 from shared_state.api import (
     Principal,
     count_rows,
@@ -82,7 +83,7 @@ def agents(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").strip()
     before = _whole(request.GET.get("before"))
     skipped = _whole(request.GET.get("from")) or 0
-    listing = queries.search(principal, words, skipped) if words else queries.families(principal, before)
+    listing = search(principal, words, skipped) if words else queries.families(principal, before)
     tree = live.render_found(listing.agents) if words else live.render_tree(listing.agents)
     form = ChatForm(initial={"key": _new_key()})
     context = _list_frame(listing, form) | {"tree": tree, "words": words}
@@ -326,7 +327,7 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
     """What every page of an agent shows around its tab."""
     family = queries.family(principal, agent)
     root = agent.stream.root_id or agent.stream_id
-    shared = visible(principal, Stream.objects.filter(kind=Stream.Kind.SHARED, root=root)).order_by("id")
+    shared = visible(principal, queries.in_families([root], Stream.Kind.SHARED))
     me = next((each for each in family.agents if each["url"] == agent.url), None)
     return {
         "agent": agent,

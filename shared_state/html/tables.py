@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -139,6 +139,13 @@ class Table:
     shown: int
     is_cut: bool
     """Whether there are more rows than are shown."""
+    earlier_url: str = ""
+    """Where earlier rows are loaded from, if there are any, before the offset `before`."""
+    before: int | None = None
+
+    def going_on(self, url: str, before: int | None) -> Table:
+        """The same, with earlier rows to be loaded from there; without any if `before` is `None`."""
+        return self if before is None else replace(self, earlier_url=url, before=before)
 
     @property
     def width(self) -> int:

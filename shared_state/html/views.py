@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import F, OuterRef, Subquery
@@ -14,7 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from shared_state import api
-from shared_state.api import Principal, StreamInfo
+from shared_state.api import CollectionSpec, Principal, StreamInfo
 from shared_state.html import boards, pages, tables
 from shared_state.html.changes import Put
 from shared_state.html.dom import dom_id
@@ -22,6 +23,7 @@ from shared_state.models import EventRecord, Stream
 
 STREAMS_PAGE = 50
 ROWS_PAGE = 300
+"""How many rows of each collection are loaded at once."""
 
 
 @login_required
@@ -122,38 +124,48 @@ def _family(principal: Principal, stream: StreamInfo) -> str:
 
 def _tables(stream: StreamInfo) -> dict[str, Any]:
     specs = api.collections(stream.schema)
-    rows = api.window(stream.id, limit=ROWS_PAGE, types=[spec.type for spec in specs.values()])
-    olds, counts = tables.replaced(stream.id, rows), api.count_rows(stream.id)
+    found = {name: _rows_before(stream, spec, None) for name, spec in specs.items()}
+    olds = tables.replaced(stream.id, [row for rows, _ in found.values() for row in rows])
+    counts = api.count_rows(stream.id)
+    address = reverse("shared_state:shared", args=[stream.path.removeprefix("shared:")])
     return {
         "tables": [
-            tables.table_of(stream.id, spec, rows, olds, counts.get(spec.type, 0)) for spec in specs.values()
-        ],
-        "before": rows[0].created if len(rows) == ROWS_PAGE else None,
+            tables.table_of(stream.id, spec, found[name][0], olds, counts.get(spec.type, 0)).going_on(
+                f"{address}?{urlencode({'part': 'earlier', 'of': name})}", found[name][1]
+            )
+            for name, spec in specs.items()
+        ]
     }
 
 
+def _rows_before(
+    stream: StreamInfo, spec: CollectionSpec, before: int | None
+) -> tuple[list[api.Row], int | None]:
+    """The newest rows of a collection before an offset, and before which one there are more."""
+    found = api.window(stream.id, before, ROWS_PAGE + 1, [spec.type])
+    rows = found[-ROWS_PAGE:]
+    return rows, rows[0].created if len(found) > ROWS_PAGE else None
+
+
 def _earlier(request: HttpRequest, stream: StreamInfo) -> JsonResponse:
-    """Rows before an offset, as changes to the page."""
-    text = request.GET.get("before", "")
-    before = int(text) if text.isdecimal() else 0
-    specs = {spec.type: spec for spec in api.collections(stream.schema).values()}
-    rows = api.window(stream.id, before, ROWS_PAGE, list(specs))
-    return JsonResponse(
-        {
-            "changes": [put.wire() for put in _puts(stream, specs, rows)],
-            "before": rows[0].created if len(rows) == ROWS_PAGE else None,
-        }
-    )
+    """Rows of a collection before an offset, as changes to the page. Each collection goes on by itself."""
+    text, name = request.GET.get("before", ""), request.GET.get("of", "")
+    spec = api.collections(stream.schema).get(name)
+    if spec is None:
+        raise Http404(f"This shared state has no collection {name!r}.")
+    rows, further = _rows_before(stream, spec, int(text) if text.isdecimal() else 0)
+    changes = [put.wire() for put in _puts(stream, spec, rows)]
+    return JsonResponse({"changes": changes, "before": further})
 
 
-def _puts(stream: StreamInfo, specs: dict[str, Any], rows: Sequence[api.Row]) -> list[Put]:
-    olds = tables.replaced(stream.id, rows)
+def _puts(stream: StreamInfo, spec: CollectionSpec, rows: Sequence[api.Row]) -> list[Put]:
+    olds, body = tables.replaced(stream.id, rows), tables.body_id(stream.id, spec)
     return [
         Put(
-            tables.row_id(stream.id, specs[row.type], row.key),
-            tables.body_id(stream.id, specs[row.type]),
+            tables.row_id(stream.id, spec, row.key),
+            body,
             f"{row.created:016d}",
-            tables.render_rows(stream.id, specs[row.type], [row], olds),
+            tables.render_rows(stream.id, spec, [row], olds),
         )
         for row in rows
     ]

@@ -2,7 +2,8 @@
 
 from shared_state.models.event import EventRecord
 from shared_state.models.grant import Grant
+from shared_state.models.ordered_json import OrderedJSONField
 from shared_state.models.row import RowRecord
 from shared_state.models.stream import Stream
 
-__all__ = ["EventRecord", "Grant", "RowRecord", "Stream"]
+__all__ = ["EventRecord", "Grant", "OrderedJSONField", "RowRecord", "Stream"]

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import models, transaction
 from django.db.models import Q
 
+from shared_state.models.ordered_json import OrderedJSONField
+
 
 class StreamQuerySet(models.QuerySet["Stream"]):
     """Streams; deleting them takes their locks first, as every write does."""
@@ -40,9 +42,9 @@ class Stream(models.Model):
 
     path = models.CharField(max_length=255, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    owner = models.CharField(max_length=255, db_index=True, help_text="The principal that owns it: user:ada")
+    owner = models.CharField(max_length=255, help_text="The principal that owns it: user:ada")
     root = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="descendants",
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="descendants", db_index=False,
         help_text="The topmost stream of its family; grants there hold for all of it.",
     )  # fmt: skip
     head = models.BigIntegerField(default=0)
@@ -55,7 +57,7 @@ class Stream(models.Model):
     epoch = models.BigIntegerField(default=0, help_text="Writes of a lease holder must carry this number.")
     observed = models.BooleanField(default=False, help_text="Somebody subscribed to changes here.")
     closed = models.BooleanField(default=False)
-    schema = models.JSONField(
+    schema = OrderedJSONField(
         default=dict, blank=True, help_text="Collections by name, with their JSON Schemas."
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -64,6 +66,13 @@ class Stream(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        indexes = (
+            models.Index(fields=("owner", "kind", "id"), name="stream_owner_kind"),
+            # Families, the newest first, each in the order in which it was made: no list need sort one.
+            models.Index(
+                fields=("-root", "kind", "id"), name="stream_family", condition=Q(root__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.path

@@ -313,7 +313,8 @@ _PG_TYPES = {
 
 def _pg_unnested(columns: Sequence[str]) -> str:
     """`SELECT` over unnested arrays; JSON travels as text, since arrays of jsonb cost an adapter each."""
-    chosen = ", ".join(f'"{c}"::jsonb' if c in {"value", "old", "schema"} else f'"{c}"' for c in columns)
+    json = {"value": "::jsonb", "old": "::jsonb", "schema": "::json"}
+    chosen = ", ".join(f'"{column}"{json.get(column, "")}' for column in columns)
     arrays = ", ".join(f"%s::{_PG_TYPES.get(column, 'text')}[]" for column in columns)
     return f"SELECT {chosen} FROM unnest({arrays}) AS t({quoted(columns)})"  # noqa: S608
 

@@ -36,6 +36,7 @@ def run() -> Iterator[Table]:
 def measured(first: int, others: int) -> list[float]:
     """Make others, from `first` on; then ask each question some times."""
     from entities.web import queries
+    from entities.web.search import search
     from shared_state.api import Principal
 
     if not first:
@@ -48,8 +49,8 @@ def measured(first: int, others: int) -> list[float]:
     asked: list[Callable[[], object]] = [
         lambda: queries.families(ada),
         lambda: queries.families(staff),
-        lambda: queries.search(ada, "title 7"),
-        lambda: queries.search(ada, "nothing here"),
+        lambda: search(ada, "title 7"),
+        lambda: search(ada, "nothing here"),
         _look,
     ]
     return [percentile([_milliseconds(one) for _ in range(TIMES)], 0.5) for one in asked]

@@ -101,8 +101,9 @@ def test_opening_costs_the_same_however_long_the_log(
     for rounds in (1, 120):
         for number in range(rounds):
             making.write(bot, making.run(f"{rounds}-{number}.0"))
-        # Session, user, agent, rows, the run that the window begins in, family, its presence, type, shared.
-        with django_assert_max_num_queries(9):
+        # Session, user, agent, rows, the run that the window begins in, who is of the family, they, its
+        # presence, type, shared.
+        with django_assert_max_num_queries(10):
             page.get("/assistant/bot/")
 
 
@@ -199,7 +200,7 @@ def test_a_board_costs_the_same_with_many_participants(
         making.write(child, [*making.run("1.0"), making.call("1.0-c", "1.0")])
 
     # Session, user, agent; family, presence, type, shared states; type, board, status, cast, order, calls.
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         board = shown(page.get("/debate/d/board/0/"))
 
     assert len(board.having("class", "participant")) == 9

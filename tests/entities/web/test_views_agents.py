@@ -165,6 +165,19 @@ def test_a_search_counts_up_to_a_bound(page: Client, ada: User, monkeypatch: Any
     assert "from=" not in page.get("/agents/?q=bee").content.decode()
 
 
+def test_a_search_among_many_says_how_many_it_looked_at(page: Client, ada: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr("entities.web.search.SEARCHED", 3)
+    made = [making.agent(ada, f"bee-{number}") for number in range(3)]
+    assert "3 found for" in shown(page.get("/agents/?q=bee")).text
+    Grant.objects.create(stream=made[0].stream, principal="user:ada", role="view")
+    making.agent(ada, "wasp")
+    making.agent(ada, "hornet")
+
+    assert "1 found among 3 searched for" in shown(page.get("/agents/?q=bee-2")).text
+    assert "1 found among 3 searched for" in shown(page.get("/agents/?q=bee-0")).text  # it was granted
+    assert "0 found among 3 searched for" in shown(page.get("/agents/?q=bee-1")).text
+
+
 def test_what_is_one_s_own_and_granted_is_counted_once(page: Client, ada: User) -> None:
     made = making.agent(ada, "bee-1")
     Grant.objects.create(stream=made.stream, principal="user:ada", role="view")

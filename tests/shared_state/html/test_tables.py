@@ -49,9 +49,16 @@ def change(work: Callable[[Unit], Any]) -> None:
     api.unit(work, provenance=WORKER)
 
 
-def put(shared: StreamInfo, key: str, text: str = "Because.", side: str = "pro", round: int = 1) -> None:
+def put(
+    shared: StreamInfo,
+    key: str,
+    text: str = "Because.",
+    side: str = "pro",
+    round: int = 1,
+    of: str = "arguments",
+) -> None:
     row = {"key": key, "side": side, "text": text, "round": round}
-    change(lambda unit: api.collection.upsert(unit, shared.id, SCHEMA["arguments"], row))
+    change(lambda unit: api.collection.upsert(unit, shared.id, SCHEMA[of], row))
 
 
 def shown(answer: Any) -> Element:
@@ -173,29 +180,43 @@ def test_keys_may_be_anything(client: Client, ada: User, shared: StreamInfo) -> 
     assert not [each for each in rows[0].walk() if each.tag == "script"]
 
 
-def test_earlier_rows_come_as_changes(
+def keys(page: Element) -> list[str]:
+    return [row.attributes["data-key"] for row in page.having("class", "row")]
+
+
+def test_earlier_rows_of_each_collection_come_as_changes(
     client: Client, ada: User, shared: StreamInfo, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("shared_state.html.views.ROWS_PAGE", 2)
+    for key in ("l0", "l1", "l2"):
+        put(shared, key, of="loose")
     for number in range(5):
         put(shared, f"a{number}")
     client.force_login(ada)
 
     page = shown(client.get("/shared/d/1/"))
-    (button,) = page.having("data-earlier")
-    before: int | None = int(button.attributes["data-before"])
-    while before:
-        found = client.get(f"/shared/d/1/?part=earlier&before={before}").json()
-        apply(page, [Put(*change[1:]) for change in found["changes"]])
-        before = found["before"]
+    assert keys(page) == ["a3", "a4", "l1", "l2"]
+    for button in page.having("data-earlier"):
+        before: int | None = int(button.attributes["data-before"])
+        while before:
+            found = client.get(f"{button.attributes['data-earlier']}&before={before}").json()
+            assert len(found["changes"]) in (1, 2)
+            apply(page, [Put(*change[1:]) for change in found["changes"]])
+            before = found["before"]
 
-    assert [row.attributes["data-key"] for row in page.having("class", "row")] == [
-        "a0",
-        "a1",
-        "a2",
-        "a3",
-        "a4",
-    ]
+    assert keys(page) == ["a0", "a1", "a2", "a3", "a4", "l0", "l1", "l2"]
+    assert client.get("/shared/d/1/?part=earlier&of=x&before=9").status_code == 404
+
+
+def test_what_is_whole_has_no_earlier_rows(
+    client: Client, ada: User, shared: StreamInfo, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("shared_state.html.views.ROWS_PAGE", 2)
+    put(shared, "a1")
+    put(shared, "a2")
+    client.force_login(ada)
+
+    assert shown(client.get("/shared/d/1/")).having("data-earlier") == []
 
 
 def test_a_board_aligns_the_rounds_of_both_sides(client: Client, ada: User, shared: StreamInfo) -> None:
