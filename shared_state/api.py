@@ -71,6 +71,7 @@ from shared_state.log.stream import (
     window,
 )
 from shared_state.write.needs import Needs, Verb, together
+from shared_state.write.plan import new_record
 from shared_state.write.signals import events_appended
 from shared_state.write.statements import moment
 from shared_state.write.tables import Lookup, Tables
@@ -144,6 +145,7 @@ __all__ = [
     "info_of",
     "may",
     "moment",
+    "new_record",
     "parse_offset",
     "principal_of",
     "read",

@@ -23,7 +23,7 @@ class Entity(models.Model):
         KILLED = "killed", "Killed"
         ERROR = "error", "Error"
 
-    type = models.CharField(max_length=64, db_index=True)
+    type = models.CharField(max_length=64)
     slug = models.CharField(max_length=128)
     url = models.CharField(max_length=200, unique=True)
     stream = models.OneToOneField(Stream, on_delete=models.CASCADE, related_name="entity")
@@ -51,6 +51,7 @@ class Entity(models.Model):
     class Meta:
         verbose_name_plural = "entities"
         indexes = (
+            models.Index(fields=("type",), name="entity_type"),
             models.Index(fields=("owner", "-last_activity_at"), name="entity_owner_activity"),
             models.Index(fields=("owner", "-id"), name="entity_owner_tops", condition=Q(parent__isnull=True)),
             models.Index(fields=("-id",), name="entity_tops", condition=Q(parent__isnull=True)),

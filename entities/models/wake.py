@@ -28,11 +28,11 @@ class Wake(models.Model):
         CHANGE = "change", "Change"
         MANUAL = "manual", "By hand"
 
-    entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="wakes")
+    entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="wakes", db_index=False)
     reason = models.CharField(max_length=16, choices=Reason.choices)
     source = models.CharField(max_length=255, help_text="Who or what caused it: an address or a principal.")
     subscription = models.ForeignKey(
-        Subscription, null=True, blank=True, on_delete=models.SET_NULL, related_name="wakes"
+        Subscription, null=True, blank=True, on_delete=models.SET_NULL, related_name="wakes", db_index=False
     )
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     payload = models.JSONField(default=dict, blank=True)
@@ -54,7 +54,11 @@ class Wake(models.Model):
             models.Index(fields=("due_at", "id"), name="wake_due", condition=Q(state="pending")),
             models.Index(fields=("settled_at", "id"), name="wake_settled", condition=Q(state="done")),
             models.Index(fields=("entity", "state"), name="wake_entity_state"),
-            models.Index(fields=("subscription",), name="wake_mergeable", condition=Q(state="pending")),
+            models.Index(
+                fields=("subscription", "state"),
+                name="wake_mergeable",
+                condition=Q(subscription__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from entities.lookups import AGENTS, MERGEABLE, WAITING
 from entities.models import Entity, Subscription, Wake
-from shared_state.api import Needs, Unit, Verb
+from shared_state.api import Needs, Unit, Verb, new_record
 
 MAX_CHANGES = 100
 """How many changes one wake lists; further ones only count."""
@@ -85,7 +85,7 @@ def requesting_manual(entity: Entity, source: str) -> Verb[None]:
 
 
 def _create(unit: Unit, entity: int, **fields: Any) -> Wake:
-    return unit.tables.add(Wake(entity_id=entity, created_at=unit.now, **fields))
+    return unit.tables.add(new_record(Wake, entity_id=entity, created_at=unit.now, **fields))
 
 
 def _merged(payload: dict[str, Any], changes: list[dict[str, Any]]) -> dict[str, Any]:

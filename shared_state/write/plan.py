@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -50,6 +50,7 @@ class Plan:
             for name in self._names
             if name in self._json | self._moments
         ]
+        self._defaults = [(field.attname, field.get_default) for field in fields]
         self._updates: dict[tuple[str, ...], str] = {}
 
     def records(self, rows: Iterable[Values]) -> Iterator[Any]:
@@ -57,10 +58,9 @@ class Plan:
 
         No `pre_init` and `post_init` are sent.
         """
-        model, names, alias = self.model, self._names, database.alias()
+        names, alias = self._names, database.alias()
         for values in rows:
-            record = model.__new__(model)
-            record._state = ModelState()
+            record = self._bare()
             record._state.adding, record._state.db = False, alias
             attributes = record.__dict__
             attributes.update(zip(names, values, strict=True))
@@ -68,6 +68,23 @@ class Plan:
                 if attributes[name] is not None:
                     attributes[name] = load(attributes[name])
             yield record
+
+    def new(self, fields: Mapping[str, Any]) -> Any:
+        """A record that is not stored yet, of values by the names of columns; the others have their defaults.
+
+        As the model's constructor makes it, at a fifth of the price.
+        """
+        record = self._bare()
+        attributes = record.__dict__
+        for name, default in self._defaults:
+            attributes[name] = default()
+        attributes.update(fields)
+        return record
+
+    def _bare(self) -> Any:
+        record = self.model.__new__(self.model)
+        record._state = ModelState()
+        return record
 
     def by_column(self, column: str, condition: str, *, free: bool) -> str:
         """A statement for the records whose column holds one of many values; see `fetch`.
@@ -169,3 +186,9 @@ def _plan(model: type[models.Model], postgres: bool) -> Plan:
 def plan(model: type[models.Model]) -> Plan:
     """The statements for a model in the streams' database."""
     return _plan(model, on_postgres())
+
+
+def new_record(model: type[M], **fields: Any) -> M:
+    """A record for `Tables.add`; see `Plan.new`."""
+    made: M = plan(model).new(fields)
+    return made
