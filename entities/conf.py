@@ -76,6 +76,21 @@ class Conf:
         return float(self._get("POLL_SECONDS", 0.25))
 
     @property
+    def tool_threads(self) -> int:
+        """How many threads run users' blocking code at once; further calls wait in order."""
+        return int(self._get("TOOL_THREADS", 64))
+
+    @property
+    def tool_timeout(self) -> float:
+        """How long a tool may take that says nothing of it, in seconds."""
+        return float(self._get("TOOL_TIMEOUT", 600))
+
+    @property
+    def handler_timeout(self) -> float:
+        """How long a handler of a type that says nothing of it may take for one wake, in seconds."""
+        return float(self._get("HANDLER_TIMEOUT", 6 * 3600))
+
+    @property
     def max_attempts(self) -> int:
         """How often a failing handler is tried before its wake is parked."""
         return int(self._get("MAX_ATTEMPTS", 4))

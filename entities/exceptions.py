@@ -12,6 +12,8 @@ EntitiesError
 ├── ToolError                a tool says what went wrong; the model sees the text
 ├── RunFailed                the model cannot be used; the run says why
 ├── RunAborted               the run was stopped by a signal
+├── ForeignError             users' code raised what is no Exception, or what cannot be passed on
+│   └── ForeignTimeout       users' code took too long
 └── WorkerDied               a wake that takes its workers down is given up
 """
 
@@ -66,6 +68,14 @@ class RunFailed(EntitiesError):
 
 class RunAborted(EntitiesError):
     """The run was stopped by a signal."""
+
+
+class ForeignError(EntitiesError):
+    """A tool or handler ended in a way that would have ended more than itself."""
+
+
+class ForeignTimeout(ForeignError):
+    """A tool or handler took too long and was given up."""
 
 
 class WorkerDied(EntitiesError):

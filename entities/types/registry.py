@@ -37,6 +37,8 @@ class TypeDefinition:
     inbox_schemas: dict[str, Json] = field(default_factory=dict)
     boards: tuple[Json, ...] = ()
     hidden: bool = False
+    timeout: float | None = None
+    """Seconds after which a wake of its handler is given up; by default what the settings say."""
     creation_model: type[BaseModel] | None = None
     inbox_models: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     state_class: type[Any] | None = None
@@ -74,6 +76,7 @@ class TypeOptions:
     inbox_schemas: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     boards: Sequence[Mapping[str, Any]] = ()
     hidden: bool = False
+    timeout: float | None = None
 
 
 class Options(TypedDict, total=False):
@@ -85,6 +88,7 @@ class Options(TypedDict, total=False):
     inbox_schemas: Mapping[str, type[BaseModel]]
     boards: Sequence[Mapping[str, Any]]
     hidden: bool
+    timeout: float | None
 
 
 class Registry:
@@ -98,8 +102,8 @@ class Registry:
         """Define a type by decorating its handler, `async def handler(ctx, wake)`.
 
         Options are the fields of `TypeOptions`: `description`, `state` (collections by name, or a `State`),
-        `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to show its state) and `hidden`
-        (people do not spawn it directly). Raises `TypeAlreadyDefined` and `RegistryError`.
+        `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to show its state), `hidden`
+        (people do not spawn it directly) and `timeout` (seconds that a wake may take). Raises `TypeAlreadyDefined` and `RegistryError`.
         """
         if not _NAME.match(name) or name in RESERVED:
             raise RegistryError(

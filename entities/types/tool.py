@@ -7,7 +7,6 @@ module knows neither the agent loop nor Django; the loop turns a raised exceptio
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import re
 import sys
@@ -20,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, Validation
 from pydantic_core import to_json
 
 from entities.catalog.sanitize import storable
+from entities.conf import conf
 from entities.exceptions import InvalidInput, ToolError
+from entities.types.foreign import called
 
 MAX_RESULT_CHARS = 100_000
 """A longer result is cut: it would crowd everything else out of the model's window."""
@@ -67,6 +68,8 @@ class Tool:
     function: Callable[..., Any]
     arguments_model: type[BaseModel]
     retry_safe: bool = False
+    timeout: float | None = None
+    """Seconds after which a call is given up; by default what the settings say."""
 
     def spec(self) -> ToolData:
         """The part that goes to the model."""
@@ -87,17 +90,13 @@ class Tool:
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """Validate, run, and put the result into words for the model.
 
-        A plain function runs in a thread, so that it may block. Raises ToolError for wrong arguments, and
-        whatever the function raises.
+        A plain function runs in a thread, so that it may block. Raises ToolError for wrong arguments, whatever
+        the function raises, and `ForeignError` and `ForeignTimeout` as `foreign.called` does.
         """
         values = self.validate(arguments)
-        if inspect.iscoroutinefunction(self.function):
-            result = await self.function(**values)
-        else:
-            result = await asyncio.to_thread(self.function, **values)
-            if inspect.isawaitable(result):
-                result = await result
-        return _as_result(result)
+        return _as_result(
+            await called(partial(self.function, **values), timeout=self.timeout or conf.tool_timeout)
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, so that decorated functions stay callable."""
@@ -110,7 +109,11 @@ def tool(function: Callable[..., Any], /) -> Tool: ...
 
 @overload
 def tool(
-    *, retry_safe: bool = False, name: str | None = None, description: str | None = None
+    *,
+    retry_safe: bool = False,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -121,8 +124,9 @@ def tool(
     retry_safe: bool = False,
     name: str | None = None,
     description: str | None = None,
+    timeout: float | None = None,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
-    """Make a function a tool, as `@tool` or `@tool(retry_safe=True)`.
+    """Make a function a tool, as `@tool` or `@tool(retry_safe=True, timeout=30)` (seconds).
 
     Parameters and their types come from the signature, their descriptions from the docstring's `Args:`.
     Raises InvalidInput if the name is not one that models accept, if a type cannot be resolved, or if the
@@ -140,6 +144,7 @@ def tool(
             _signature_model(own_name, function, documented, nearby),
             function,
             retry_safe=retry_safe,
+            timeout=timeout,
         )
 
     return decorate(function) if function is not None else decorate
@@ -152,6 +157,7 @@ def from_model(
     function: Callable[..., Any],
     *,
     retry_safe: bool = False,
+    timeout: float | None = None,
 ) -> Tool:
     """A tool whose parameters are a pydantic model's fields; `function` gets them as keyword arguments.
 
@@ -162,7 +168,7 @@ def from_model(
     schema = _without_titles(arguments_model.model_json_schema(by_alias=True))
     schema.setdefault("properties", {})
     schema.pop("description", None)
-    return Tool(name, description.strip(), schema, function, arguments_model, retry_safe)
+    return Tool(name, description.strip(), schema, function, arguments_model, retry_safe, timeout)
 
 
 def index_tools(tools: Iterable[Tool]) -> dict[str, Tool]:

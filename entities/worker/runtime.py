@@ -22,8 +22,9 @@ from entities.catalog import log
 from entities.catalog.sanitize import MAX_COMPLAINT
 from entities.conf import conf
 from entities.context import HandlerContext, Session, Setup, WakeEvent
-from entities.exceptions import EntitiesError, RunAborted, RunFailed, WorkerDied
+from entities.exceptions import EntitiesError, ForeignError, RunAborted, RunFailed, WorkerDied
 from entities.models import Wake
+from entities.types.foreign import called
 from entities.types.registry import TypeDefinition, registry
 from entities.wakes import lease
 from entities.wakes.lease import Claimed
@@ -114,7 +115,8 @@ async def execute(execution: Execution) -> None:
         await _put_off(execution, f"{error.code}: {error}", error.retry_after or 0.0)
     except Exception as error:
         logger.exception("handler_failed", entity=execution.url)
-        await _put_off(execution, f"{type(error).__name__}: {error}")
+        said = str(error) if isinstance(error, ForeignError) else f"{type(error).__name__}: {error}"
+        await _put_off(execution, said)
 
 
 async def _build(execution: Execution) -> None:
@@ -197,7 +199,9 @@ async def _call(execution: Execution) -> None:
     """Call the handler, which is foreign code: whatever it raises is the caller's to settle."""
     if execution.context is None or execution.definition is None:
         raise EntitiesError("The execution was not built.")
-    await execution.definition.handler(execution.context, execution.context.wake)
+    definition, context = execution.definition, execution.context
+    timeout = definition.timeout or conf.handler_timeout
+    await called(definition.handler, context, context.wake, timeout=timeout)
 
 
 async def _close_orphans(execution: Execution, code: str, message: str) -> None:
