@@ -192,7 +192,7 @@ def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:
         return WakeEvent(source, "inbox", found.from_offset, found.to_offset, payload, summary)
     payload = {
         "timestamp": log.iso(found.created_at), "source": found.source, "timeout": False, "changes": [],
-        "finished_child": None, "other_children": [], **found.payload,
+        "finished_child": None, "other_children": [], "more_children": 0, **found.payload,
     }  # fmt: skip
     summary = prompt.describe_wake(payload).partition("\n")[0].strip("[]")
     return WakeEvent(found.source, "wake", found.from_offset, found.to_offset, payload, summary)

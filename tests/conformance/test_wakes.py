@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from entities import api
@@ -17,6 +18,7 @@ from entities.testing.runtime import (
     entity,
     events,
     handle_all,
+    handle_next,
     look,
     quiet,
     said_to,
@@ -226,6 +228,38 @@ async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict
     assert first["timeout"] is False
     logged = await values(url, "wake")
     assert [row["finished_child"]["url"] for row in logged] == ["/child/c1", "/child/c2", "/child/c3"]
+
+
+async def test_a_report_lists_few_of_many_siblings_and_first_those_that_are_not_done(types: Registry) -> None:
+    """What 80 reports repeated of each other was 324 KB of the parent's log."""
+    told: list[dict[str, Any]] = []
+
+    @types.define("one")
+    async def one(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text("done")
+
+    @types.define("crowd")
+    async def crowd(ctx: Any, wake: Any) -> None:
+        if wake.type != "inbox":
+            told.append(wake.payload)
+            return
+        for number in range(20):
+            await ctx.spawn("one", f"o{number:02}", initial_message="go", wake=RunFinished())
+
+    url = await spawn("crowd", message="go")
+    for _ in range(14):
+        await handle_next()  # the crowd, and 13 of its children
+    assert len(await claim("busy", 7)) == 7
+    await handle_all()
+
+    assert len(told) == 13
+    last = {report["finished_child"]["url"]: report for report in told}["/one/o12"]
+    assert [child["status"] for child in last["other_children"]] == ["running"] * 7 + ["idle"]
+    assert [child["url"] for child in last["other_children"][:7]] == [f"/one/o{n}" for n in range(13, 20)]
+    assert last["more_children"] == 11
+    logged = await values(url, "wake")
+    assert {len(wake["other_children"]) + wake["more_children"] for wake in logged} == {19}
+    assert max(len(orjson.dumps(wake)) for wake in logged) < 1_000
 
 
 async def test_the_same_child_finishing_twice_is_two_reports(family: list[dict[str, Any]]) -> None:
