@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -96,6 +97,23 @@ async def test_messages_that_wait_together_are_handled_together() -> None:
 
     assert await handle_all() == 1
     assert await texts(url) == ["one + two + three"]
+
+
+@pytest.mark.usefixtures("echo")
+@pytest.mark.parametrize("hours", [1, -1], ids=["later", "earlier"])
+async def test_messages_that_are_merged_are_due_at_the_earlier_time(hours: int) -> None:
+    """A wake that waits for another time, by a clock that was ahead perhaps, keeps no message waiting."""
+    url = await spawn("echo", message="one")
+    (waiting,) = await wakes(url)
+    due = waiting.due_at + timedelta(hours=hours)
+    await look(Wake.objects.filter(pk=waiting.pk).update, due_at=due)
+
+    sent = await tell(url, "two")
+
+    (merged,) = await wakes(url)
+    assert merged.due_at == min(due, sent.timestamp)
+    assert await handle_all() == 1
+    assert await texts(url) == ["one + two"]
 
 
 @pytest.mark.usefixtures("echo")
