@@ -102,7 +102,7 @@ async def execute(execution: Execution) -> None:
     try:
         await _build(execution)
         await _call(execution)
-        execution.by_itself = True
+        execution.by_itself = not execution.interrupted  # one that heard may end in its own way
         await _close_orphans(execution, "handler_ended", "The handler ended before its run did.")
         await _settle(execution)
     except (RunFailed, RunAborted) as error:

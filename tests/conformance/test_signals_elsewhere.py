@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ async def test_the_wake_after_the_one_that_was_stopped_runs() -> None:
 
     await handle_all()
 
-    assert await ends(url) == ["stop"] or await ends(url) == ["end_turn"]
+    assert await ends(url) == ["end_turn"]
     assert len(await texts(url)) == 1
     assert [wake.interrupted_by != "" for wake in await wakes(url)] == [True, False]
 
@@ -187,6 +188,24 @@ async def test_a_handler_that_is_cut_off_after_its_run_says_so_in_the_log(types:
 
     assert await ends(url) == ["end_turn"]
     assert await outcomes(url) == ["interrupted after its run"]
+
+
+async def test_a_handler_that_hears_and_ends_in_its_own_way_was_interrupted(types: Registry) -> None:
+    entered = asyncio.Event()
+
+    @types.define("polite")
+    async def polite(ctx: Any, wake: Any) -> None:
+        entered.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    url = await spawn("polite", message="go")
+    async with working() as worker:
+        await entered.wait()
+        await stop(url)
+        await quiet(worker)
+
+    assert await outcomes(url) == ["run interrupted"]
 
 
 async def test_a_second_signal_says_that_there_was_a_first() -> None:
