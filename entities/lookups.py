@@ -30,6 +30,12 @@ CLAIMED = Lookup(
     Wake, "entity_id", f"t.state = '{_CLAIMED}'", lambda wake: bool(wake.state == _CLAIMED), reads=("state",)
 )
 """By entity: the wake that is run now."""
+BEGUN = Lookup(
+    Wake, "entity_id", f"(t.state = '{_CLAIMED}' OR t.state = '{_PENDING}' AND t.number IS NOT NULL)",
+    lambda wake: wake.state == _CLAIMED or (wake.state == _PENDING and wake.number is not None),
+    reads=("state", "number"),
+)  # fmt: skip
+"""By entity: the wake that is run now, or was cut off or put off and goes on later."""
 OBSERVERS = Lookup(Subscription, "source_id")
 """By stream: who observes it. Read while that stream is locked."""
 MERGEABLE = Lookup(Wake, "subscription_id", _MERGEABLE, _mergeable, reads=("state", "number"), free=True)

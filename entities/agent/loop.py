@@ -67,7 +67,11 @@ async def run_agent(context: HandlerContext, config: AgentConfig, input: str | N
                 raise  # the worker stops, or lost its lease: the run goes on elsewhere
             await _end(run, "aborted", "Stopped.")
             raise RunAborted from None
-        await _finish(run, reason)
+        try:
+            await _finish(run, reason)
+        except RunAborted:  # it was asked to stop before it was over, and has not heard yet
+            await _end(run, "aborted", "Stopped.")
+            raise
     _require_end(run)
     return _result(run)
 
@@ -96,9 +100,9 @@ async def _begin(run: _Run) -> None:
     await _write_run(run, log.new("run", run.key, started))
 
 
-async def _write_run(run: _Run, event: NewEvent, *before: NewEvent) -> None:
-    """Append the run's own row, after what belongs before it."""
-    written = await run.session.append([*before, event], run.key)
+async def _write_run(run: _Run, event: NewEvent) -> None:
+    """Append the run's own row."""
+    written = await run.session.append([event], run.key)
     run.data = run_state.with_run(run.data, written[-1])
 
 
@@ -160,6 +164,7 @@ def _request(run: _Run, number: int, messages: tuple[Message, ...]) -> ModelRequ
 
 
 async def _finish(run: _Run, reason: str) -> None:
+    """Write down that it ended well. Raises `RunAborted` if it was asked to stop before."""
     if run.data.run is None:
         raise RunFailed(f"Run {run.key} was not begun.")
     ended = {
@@ -168,7 +173,9 @@ async def _finish(run: _Run, reason: str) -> None:
         "finish_reason": reason,
         "ended_at": log.iso(timezone.now()),
     }
-    await _write_run(run, log.new("run", run.key, ended, "update"), *_notes(run, reason))
+    event = log.new("run", run.key, ended, "update")
+    written = await run.session.conclude([*_notes(run, reason), event], run.key)
+    run.data = run_state.with_run(run.data, written[-1])
 
 
 def _notes(run: _Run, reason: str) -> list[NewEvent]:

@@ -85,7 +85,9 @@ def describe_wake(value: Mapping[str, Any]) -> str:
         if child.get("response"):
             lines.append(f"It says:\n{child['response']}")
         if others := value.get("other_children"):
-            lines.append("Other workers: " + ", ".join(f"{o['url']} {o['status']}" for o in others))
+            listed = ", ".join(f"{o['url']} {o['status']}" for o in others)
+            more = value.get("more_children")
+            lines.append(f"Other workers: {listed}{f' and {more} more' if more else ''}")
         return "\n".join(lines)
     if value.get("timeout"):
         return f"[nothing changed in {value['source']} for the time you set]"

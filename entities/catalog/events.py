@@ -197,6 +197,7 @@ class Wake(Value):
     changes: list[dict[str, Any]] = []
     finished_child: FinishedChild | None = None
     other_children: list[dict[str, str]] = []
+    more_children: int = 0
     timestamp: str
 
 

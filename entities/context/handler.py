@@ -32,7 +32,8 @@ class WakeEvent:
     """Why the handler runs. `type` is `inbox` for messages and `wake` for everything else.
 
     For messages, `payload` is the newest message's payload; `ctx.events` has them all. For the rest it is an
-    object with `timestamp`, `source`, `timeout`, `changes`, `finished_child` and `other_children`.
+    object with `timestamp`, `source`, `timeout`, `changes`, `finished_child`, `other_children` (some
+    of them, those that are not done first) and `more_children` (how many others there are).
     """
 
     source: str

@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from entities.catalog import log
 from entities.context.session import Session
+from entities.lookups import WAKES
+from entities.wakes.lease import require_uninterrupted
 from shared_state.api import Needs, Unit, Verb
 
 
@@ -29,7 +31,10 @@ class RunHandle:
     async def end(
         self, status: Literal["completed", "failed"] = "completed", *, reason: str | None = None
     ) -> None:
-        """Publish the run. A second call changes nothing."""
+        """Publish the run. A second call changes nothing.
+
+        Raises `RunAborted` for one that is completed, but was asked to stop before.
+        """
         if self._ended:
             return
         self._ended = True
@@ -56,10 +61,13 @@ class RunHandle:
             known = unit.row(self._session.stream, "run", self.key)
             # The wake may come by again: what ended well stays so, and what failed may end well after all.
             if known is None or known.value["status"] not in ("completed", status):
+                if status == "completed":
+                    require_uninterrupted(unit, self._session.claimed)
                 unit.append(self._session.stream, events)
 
         places = tuple((self._session.stream, event.type, event.key) for event in events)
-        await self._session.change(Verb(operation, Needs((self._session.stream,), rows=places)))
+        needs = Needs((self._session.stream,), rows=places, lookups=((WAKES, self._session.claimed.wake.pk),))
+        await self._session.change(Verb(operation, needs))
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,10 +21,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from entities.lookups import WAKES
 from entities.models import Entity
-from entities.wakes.lease import Claimed
+from entities.wakes.lease import Claimed, require_uninterrupted
 from shared_state.api import (
     Draft,
+    Event,
     Fence,
     Needs,
     NewEvent,
@@ -272,6 +274,18 @@ class Session:
         self.opened_run = self.opened_run or any(event.type == "run" for event in events)
         origin = Provenance(self.writer, self.claimed.key, run)
         return await append(self.stream, events, provenance=origin, fence=self.fence, background=background)
+
+    async def conclude(self, events: Sequence[NewEvent], run: str) -> list[Event]:
+        """Append what says that a run ended well. Raises `RunAborted` if it was asked to stop before."""
+
+        def do(unit: Unit) -> list[Event]:
+            require_uninterrupted(unit, self.claimed)
+            return unit.append(self.stream, events)
+
+        rows = tuple((self.stream, event.type, event.key) for event in events)
+        needs = Needs((self.stream,), rows=rows, lookups=((WAKES, self.claimed.wake.pk),))
+        origin = Provenance(self.writer, self.claimed.key, run)
+        return await submit(Verb(do, needs), provenance=origin, fence=self.fence)
 
 
 async def _in_turn(scope: Scope, work: Callable[[], T]) -> T:

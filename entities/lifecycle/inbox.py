@@ -108,10 +108,25 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
     event = log.new("inbox", message.key, value, client_key=client_key(message.key))
     cause = unit.provenance
     provenance = Provenance(message.sender, cause.wake, cause.run, cause.tool_call)
-    found = unit.append(entity.stream_id, [event], provenance=provenance, fresh=message.fresh)[0]
+    found = _archived(unit, entity, message)
+    if found is None:
+        found = unit.append(entity.stream_id, [event], provenance=provenance, fresh=message.fresh)[0]
     if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken
     if not found.repeated:
         wake.request_inbox(unit, entity, message.sender, found.offset)
         presence.stir(unit, entity)
     return found
+
+
+def _archived(unit: Unit, entity: Entity, message: Message) -> Event | None:
+    """A message with this key whose event was archived: its row is there still, and knows it again."""
+    if message.fresh or unit.repeated(entity.stream_id, client_key(message.key)) is not None:
+        return None
+    row = unit.row(entity.stream_id, "inbox", message.key)
+    if row is None:
+        return None
+    sender = Provenance(row.value["from"])
+    return Event(
+        row.stream, row.created, row.type, row.key, "insert", row.value, row.created_at, sender, repeated=True
+    )

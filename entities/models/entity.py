@@ -44,9 +44,6 @@ class Entity(models.Model):
     wake_count = models.PositiveIntegerField(default=0, help_text="How many wakes were numbered so far.")
     lease_owner = models.CharField(max_length=255, blank=True, default="")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
-    interrupt_epoch = models.BigIntegerField(
-        default=0, help_text="The run of this epoch is to stop (SIGINT)."
-    )
 
     class Meta:
         verbose_name_plural = "entities"

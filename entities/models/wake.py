@@ -45,6 +45,10 @@ class Wake(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     epoch = models.BigIntegerField(default=0, help_text="Of the lease that runs it.")
     error = models.TextField(blank=True)
+    interrupted_by = models.CharField(
+        max_length=64, blank=True, default="",
+        help_text="The key of the signal that its run is to stop for (SIGINT), whoever goes on with it.",
+    )  # fmt: skip
     created_at = models.DateTimeField()
     claimed_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)

@@ -20,8 +20,8 @@ def outcome() -> dict[str, Any]:
     paths = dict(Stream.objects.values_list("pk", "path"))
     return {
         "rows": {
-            f"{paths[row.stream_id]} {row.type} {row.key}": [
-                _plain(row.value),
+            f"{paths[row.stream_id]} {row.type} {_name(row)}": [
+                _said(row),
                 row.wake,
                 row.run,
                 row.tool_call,
@@ -64,9 +64,19 @@ def _effects(paths: dict[int, str]) -> Iterator[tuple[str, Any]]:
     for event in EventRecord.objects.exclude(type__in=LOG_ONLY).order_by("stream_id", "offset"):
         if paths[event.stream_id].startswith("presence:") or _is_passing(event):
             continue
-        key = f"{paths[event.stream_id]} {event.type} {event.key}"
-        done[key].append([event.operation if event.operation == "delete" else "put", _plain(event.value)])
+        key = f"{paths[event.stream_id]} {event.type} {_name(event)}"
+        done[key].append([event.operation if event.operation == "delete" else "put", _said(event)])
     yield from done.items()
+
+
+def _name(found: RowRecord | EventRecord) -> str:
+    """Its key; those of signals are random, and there is one of them for each agent."""
+    return "" if found.type == "signal" else found.key
+
+
+def _said(found: RowRecord | EventRecord) -> Any:
+    said = _plain(found.value)
+    return {**said, "key": ""} if found.type == "signal" else said
 
 
 def _is_passing(event: EventRecord) -> bool:

@@ -227,9 +227,55 @@ def _torn_staging() -> list[str]:
     return faults
 
 
+# -- stopping: an agent whose tool sends it a message and a signal, and then never ends, and a worker
+
+_NEXT = "And now?"
+
+
+def _define_stopper() -> None:
+    @api.registry.define("stopper")
+    async def stopper(ctx: Any, wake: Any) -> None:
+        @api.tool(retry_safe=True)
+        async def stop() -> str:
+            """Ask to be stopped, and wait for it."""
+            await api.deliver(OWNER, ctx.entity_url, _NEXT, key="next")
+            await api.signal(OWNER, ctx.entity_url, "SIGINT")
+            await asyncio.Event().wait()
+            return "never"
+
+        said: list[Any] = ["Answered."] if wake.payload == _NEXT else [[("stop", {})], "Never said."]
+        await ctx.use_agent("You stop.", tools=[stop], test_responses=said).run()
+
+
+def _prepare_stopping(rounds: int) -> None:
+    _define_stopper()
+    api.registry.store()
+    for number in range(rounds):
+        api.spawn_now(OWNER, api.NewEntity("stopper", f"{SLUG}-{number}", message="Begin."))
+
+
+def _stopping(rounds: int, boundary: batch.CommitHook) -> None:
+    _define_stopper()
+    batch.commit_hook = boundary
+    asyncio.run(_until_over())
+
+
+def _torn_stopping() -> list[str]:
+    """The run that a signal was sent to never ends well; the message after it is answered."""
+    signals = RowRecord.objects.filter(type="signal", value__outcome="run interrupted")
+    completed = RowRecord.objects.filter(type="run", key="1.0", value__status="completed")
+    missed = completed.filter(stream__in=signals.values("stream"))
+    stopped = RowRecord.objects.filter(type="run", key="2.0", value__finish_reason="aborted")
+    return [
+        *(f"the signal missed {row.stream.path}" for row in missed),
+        *(f"the signal hit the next run of {row.stream.path}" for row in stopped),
+    ]
+
+
 SCENARIOS = {
     "debate": Scenario(_prepare_debate, _debate),
     "joined": Scenario(_prepare_joined, _joined, _torn_joined),
     "pruning": Scenario(_prepare_pruning, _pruning),
     "staging": Scenario(_prepare_staging, _staging, _torn_staging),
+    "stopping": Scenario(_prepare_stopping, _stopping, _torn_stopping),
 }

@@ -40,24 +40,51 @@ def examine(stream: Stream) -> list[Finding]:
     folded: dict[Place, _Folded] = {}
     whole = stream.swept == 0 and stream.begins <= 1
     recent = last = 0
-    for event in _events(stream):
-        recent += event.offset > stream.swept
-        last = event.offset
-        place = (event.type, event.key)
-        folded[place] = _fold(event, folded.get(place), whole)
+    for events in _pieces(stream):
+        for event in events:
+            recent += event.offset > stream.swept
+            last = event.offset
+            place = (event.type, event.key)
+            before = folded.get(place)
+            if before is not None and before.digest is None:
+                found.append(_hollow(stream, place, before.version, event.offset))
+            folded[place] = _fold(event, before, whole)
+        _forget(stream, folded, {(event.type, event.key) for event in events})
     found += _offsets(stream, recent, last)
     found += _rows(stream, folded)
     found += _lost(stream, folded)
     return found
 
 
-def _events(stream: Stream) -> Iterator[EventRecord]:
+def _hollow(stream: Stream, place: Place, offset: int, later: int) -> Finding:
+    what = f"the event at {offset} left its value to its row, which changed at {later}: it says nothing now."
+    mend = "Delete this event, which every reader passes over; the row has gone on without it."
+    return Finding(f"{stream.path} {place[0]} {place[1]}", what, mend)
+
+
+def _forget(stream: Stream, folded: dict[Place, _Folded], places: set[Place]) -> None:
+    """Hold nothing of what has no row and need not have one, such as the pieces of a text."""
+    rowless = {
+        (type, key)
+        for type, key in places
+        if folded[type, key].deleted or not _is_folded(stream, type)
+        if folded[type, key].digest is not None
+    }
+    if not rowless:
+        return
+    types, keys = zip(*rowless, strict=True)
+    rows = RowRecord.objects.filter(stream=stream, type__in=set(types), key__in=keys)
+    for place in rowless - set(rows.values_list("type", "key")):
+        del folded[place]
+
+
+def _pieces(stream: Stream) -> Iterator[list[EventRecord]]:
     """The log in order, in pieces, so that a driver that holds a whole answer holds little."""
     after = 0
     while True:
         wanted = EventRecord.objects.filter(stream=stream, offset__gt=after, offset__lte=stream.head)
         some = list(wanted.order_by("offset")[:AT_ONCE])
-        yield from some
+        yield some
         if len(some) < AT_ONCE:
             return
         after = some[-1].offset

@@ -76,7 +76,9 @@ class Pruner:
         return self._delete_wakes(now - timedelta(seconds=conf.keep_wakes_seconds)) == WAKES_AT_ONCE
 
     def let_go(self) -> None:
-        """Leave the chore to others at once."""
+        """Leave the chore to others at once, if this worker has it."""
+        if self._holds_until is None:
+            return
         Chore.objects.filter(name=NAME, holder=self._name).update(holder="", held_until=None)
         self._holds_until = None
 

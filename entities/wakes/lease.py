@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F
-
 from entities import presence
 from entities.catalog import log
 from entities.catalog.sanitize import MAX_COMPLAINT, shortened, storable
 from entities.conf import conf
+from entities.exceptions import RunAborted
 from entities.lookups import AGENTS, CLAIMED, WAKES
 from entities.models import Entity, Wake
 from entities.wakes import sql
@@ -33,6 +32,13 @@ from shared_state.api import (
     Verb,
     clock,
 )
+
+INTERRUPTED = "run interrupted"
+"""The outcome of a signal that is to stop a run."""
+TOO_LATE = "the run was over"
+"""What it is corrected to if the handler came to its end before it heard."""
+AFTER_RUN = "interrupted after its run"
+"""The same if the handler was cut off, but its runs were over by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,8 @@ def _write_down(unit: Unit, wake: Wake, entity: Entity, key: str, report: Report
     value = {
         "source": wake.source, "reason": wake.reason, "timeout": payload.get("timeout", False),
         "changes": payload.get("changes", []), "finished_child": payload.get("finished_child"),
-        "other_children": payload.get("other_children", []), "timestamp": log.iso(unit.now),
+        "other_children": payload.get("other_children", []),
+        "more_children": payload.get("more_children", 0), "timestamp": log.iso(unit.now),
     }  # fmt: skip
     events = [log.new("wake", key, value), *(report.events if report else [])]
     return {"payload": payload, "from_offset": unit.append(entity.stream_id, events)[0].offset}
@@ -192,19 +199,29 @@ def _is_held(unit: Unit, entity: Entity, worker: str, fence: Fence) -> bool:
 
 def interrupted(entities: Collection[int]) -> dict[int, int]:
     """Those whose present run was asked to stop, with its epoch; covers a lost hint."""
-    asked = Entity.objects.filter(pk__in=entities, interrupt_epoch__gt=0, interrupt_epoch=F("stream__epoch"))
-    return dict(asked.values_list("pk", "interrupt_epoch"))
+    running = Wake.objects.filter(entity__in=entities, state=Wake.State.CLAIMED)
+    return dict(running.exclude(interrupted_by="").values_list("entity_id", "epoch"))
 
 
-def settling(claimed: Claimed) -> Verb[None]:
-    """The handler is done: the wake is done, the messages it covers are processed, the lease is free."""
+def require_uninterrupted(unit: Unit, claimed: Claimed) -> None:
+    """What is to end well was not asked to stop before. Raises `RunAborted` if it was."""
+    if _wake(unit, claimed).interrupted_by:
+        raise RunAborted
+
+
+def settling(claimed: Claimed, *, by_itself: bool = True) -> Verb[None]:
+    """The handler is done: the wake is done, the messages it covers are processed, the lease is free.
+
+    `by_itself`: it came to its end, rather than being cut off. What a signal says of it is made true.
+    """
     wake = claimed.wake
 
     def run(unit: Unit) -> None:
         _mark_processed(unit, claimed)
-        unit.tables.change(
-            _wake(unit, claimed), state=Wake.State.DONE.value, settled_at=unit.now, error=""
-        )  # fmt: skip
+        now = _wake(unit, claimed)
+        unit.tables.change(now, state=Wake.State.DONE.value, settled_at=unit.now, error="")
+        if now.interrupted_by:
+            _correct_outcome(unit, claimed, now, by_itself)
         _release(unit, claimed.entity, rested=True)
 
     needs = _needs(claimed)
@@ -237,6 +254,10 @@ def failing(
 
     def run(unit: Unit) -> datetime | None:
         wake, entity = _wake(unit, claimed), presence.current(unit, claimed.entity)
+        if wake.interrupted_by:  # it is not tried again, but stopped: by whoever takes it next
+            unit.tables.change(wake, state=Wake.State.PENDING.value, due_at=unit.now)
+            _release(unit, entity)
+            return unit.now
         for run_key, events in closing:
             provenance = Provenance(unit.provenance.writer, unit.provenance.wake, run_key)
             unit.append(entity.stream_id, events, provenance=provenance)
@@ -307,8 +328,20 @@ def _release(unit: Unit, entity: Entity, *, rested: bool = False, **fields: Any)
     if rested and entity.state in (Entity.State.ERROR, Entity.State.SPAWNING):
         fields["state"] = Entity.State.IDLE.value
     unit.streams.raise_epoch(entity.stream_id)
-    presence.touch(unit, entity, lease_owner="", lease_expires_at=None, interrupt_epoch=0, **fields)
+    presence.touch(unit, entity, lease_owner="", lease_expires_at=None, **fields)
     unit.nudge("wake")
+
+
+def _correct_outcome(unit: Unit, claimed: Claimed, wake: Wake, by_itself: bool) -> None:
+    """The signal said that the run is interrupted; only now it is certain whether it was in time."""
+    stream = claimed.entity.stream_id
+    since = unit.rows_between(stream, "run", wake.from_offset, unit.stream(stream).head + 1)
+    ends = [row.value["finish_reason"] for row in since if row.key.startswith(f"{wake.number}.")]
+    signal = unit.row(stream, "signal", wake.interrupted_by)
+    if signal is None or "aborted" in ends or not (by_itself or ends):
+        return
+    value = {**signal.value, "outcome": TOO_LATE if by_itself else AFTER_RUN}
+    unit.append(stream, [log.new("signal", signal.key, value, "update")])
 
 
 def _mark_processed(unit: Unit, claimed: Claimed) -> None:

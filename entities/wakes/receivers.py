@@ -6,9 +6,11 @@ The lower app never learns who listens: this is connected to its one signal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from django.db.models import Exists, OuterRef
 
 from entities import presence
 from entities.catalog.events import COLLECTIONS, EVENTS, LOG_ONLY
@@ -18,6 +20,7 @@ from entities.models import Entity, Subscription
 from entities.types.registry import registry
 from entities.wakes import wake
 from shared_state.api import Event, Unit, events_appended
+from shared_state.models import Stream, around_deletion
 
 _QUIET = (frozenset(EVENTS) | LOG_ONLY) - {"tags"}
 """Types of an entity's own log that are not changes of its state; without a filter they wake nobody."""
@@ -26,6 +29,19 @@ _QUIET = (frozenset(EVENTS) | LOG_ONLY) - {"tags"}
 def connect() -> None:
     """Listen. Called once, when the app is ready."""
     events_appended.listen(wake_observers, dispatch_uid="entities.wakes.receivers.wake_observers")
+    if _unobserving not in around_deletion:
+        around_deletion.append(_unobserving)
+
+
+@contextmanager
+def _unobserving(streams: Sequence[int]) -> Iterator[set[int]]:
+    """When observers are deleted, what nobody observes any more is not observed: `observed` costs appends."""
+    theirs = Subscription.objects.filter(observer__stream__in=streams)
+    sources = set(theirs.values_list("source_id", flat=True))
+    yield sources
+    if sources:
+        left = Subscription.objects.filter(source=OuterRef("pk"))
+        Stream.objects.filter(~Exists(left), pk__in=sources, observed=True).update(observed=False)
 
 
 def wake_observers(sender: Any, unit: Unit, events: list[Event], **kwargs: Any) -> None:

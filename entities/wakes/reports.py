@@ -13,7 +13,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import F, Q, Window
+from django.db.models import Case, Count, F, Q, When, Window
 from django.db.models.functions import RowNumber
 
 from entities.catalog import log
@@ -25,8 +25,11 @@ from shared_state.models import RowRecord
 
 MAX_RESPONSE = 64_000
 """How many bytes of what a finished child said its report holds; the rest is to be read in its log."""
-MAX_SIBLINGS = 100
-"""How many siblings of a finished child a report lists."""
+MAX_SIBLINGS = 8
+"""How many siblings of a finished child a report lists, those that are not done first.
+
+Each of n children makes a report, so what reports repeat of the others grows with the square of n.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def reports(unit: Unit, wakes: Sequence[Wake]) -> dict[int, Report]:
         return {}
     unit.tables.ask(SUBSCRIPTIONS, [wake.subscription_id for wake in telling if wake.subscription_id])
     said = _responses(unit, telling)
-    states = _states([wake.payload["finished_child"]["url"] for wake in telling])
+    known = _known([wake.payload["finished_child"]["url"] for wake in telling])
     siblings = _siblings([wake.entity_id for wake in telling])
     found = {}
     for wake in telling:
@@ -52,15 +55,20 @@ def reports(unit: Unit, wakes: Sequence[Wake]) -> dict[int, Report]:
         family = siblings[wake.entity_id]
         if wake.pk in said:
             child["response"] = said[wake.pk]
-        status = states.get(child["url"], Entity.State.STOPPED.value)  # that it still rests is no news
-        others = [
-            {"url": each.url, "type": each.type, "status": each.status}
-            for each in family.values()
-            if each.url != child["url"]
-        ]
+        # That it still rests is no news.
+        status, parent = known.get(child["url"], (Entity.State.STOPPED.value, None))
+        others = [each for each in family if each.url != child["url"]]
+        count = (family[0].count if family else 0) - (parent == wake.entity_id)
         news = {"entity_url": child["url"], "entity_type": child["type"], "status": status}
         found[wake.pk] = Report(
-            {"finished_child": child, "other_children": others[:MAX_SIBLINGS]},
+            {
+                "finished_child": child,
+                "other_children": [
+                    {"url": each.url, "type": each.type, "status": each.status}
+                    for each in others[:MAX_SIBLINGS]
+                ],
+                "more_children": max(0, count - MAX_SIBLINGS),
+            },
             [log.new("child_status", child["url"], news, "upsert")],
         )
     return found
@@ -96,17 +104,25 @@ def _texts(runs: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[str]]:
     return found
 
 
-def _states(urls: Sequence[str]) -> dict[str, str]:
-    return dict(Entity.objects.filter(url__in=urls).values_list("url", "state"))
+def _known(urls: Sequence[str]) -> dict[str, tuple[str, int | None]]:
+    """By address, the state and the parent of those that there are."""
+    found = Entity.objects.filter(url__in=urls).values_list("url", "state", "parent_id")
+    return {url: (state, parent) for url, state, parent in found}
 
 
-def _siblings(parents: Sequence[int]) -> dict[int, dict[str, Entity]]:
-    """By parent, its first children by address: a few more than are listed, so that one may be left out."""
+def _siblings(parents: Sequence[int]) -> dict[int, list[Any]]:
+    """By parent some of its children, and the `count` of all with each.
+
+    Those that run or were never run come first; one more than are listed, so that one may be left out.
+    """
+    done = Q(lease_expires_at=None) & ~Q(state=Entity.State.SPAWNING)
+    order = (Case(When(done, then=1), default=0).asc(), F("id").asc())
     numbered = Entity.objects.filter(parent__in=parents).annotate(
-        place=Window(RowNumber(), partition_by=F("parent"), order_by=F("id").asc())
+        place=Window(RowNumber(), partition_by=F("parent"), order_by=order),
+        count=Window(Count("id"), partition_by=F("parent")),
     )
-    found: dict[int, dict[str, Entity]] = defaultdict(dict)
-    for child in numbered.filter(place__lte=MAX_SIBLINGS + 1).order_by("id"):
+    found: dict[int, list[Any]] = defaultdict(list)
+    for child in numbered.filter(place__lte=MAX_SIBLINGS + 1).order_by("place"):
         if child.parent_id is not None:
-            found[child.parent_id][child.url] = child
+            found[child.parent_id].append(child)
     return found

@@ -267,6 +267,7 @@ def _wake(item: Item, statuses: Statuses) -> dict[str, Any]:
             {"url": each.get("url", ""), "words": f"{each.get('status', '')}{',' if n < len(others) else ''}"}
             for n, each in enumerate(others, 1)
         ],
+        "more": value.get("more_children"),
     }
 
 

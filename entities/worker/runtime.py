@@ -68,6 +68,8 @@ class Execution:
     interrupted: bool = False
     ending: bool = False
     """Whether its lease is being given back by itself."""
+    by_itself: bool = False
+    """Whether the handler came to its end, rather than being cut off."""
     _begun: bool = False
 
     @property
@@ -91,8 +93,8 @@ class Execution:
 
 
 def prepare(claimed: Claimed) -> Execution:
-    """The record for a claimed wake."""
-    return Execution(claimed, Session(claimed))
+    """The record for a claimed wake. One that was asked to stop, wherever it ran before, does not begin."""
+    return Execution(claimed, Session(claimed), interrupted=bool(claimed.wake.interrupted_by))
 
 
 async def execute(execution: Execution) -> None:
@@ -101,10 +103,14 @@ async def execute(execution: Execution) -> None:
     try:
         await _build(execution)
         await _call(execution)
+        execution.by_itself = not execution.interrupted  # one that heard may end in its own way
         await _close_orphans(execution, "handler_ended", "The handler ended before its run did.")
         await _settle(execution)
     except (RunFailed, RunAborted) as error:
         logger.info("run_ended", entity=execution.url, reason=str(error))
+        aborted = isinstance(error, RunAborted)
+        execution.interrupted |= aborted  # it may have seen the signal before it was told
+        execution.by_itself = not aborted
         await _quietly(_ended, execution)
     except StaleEpoch:
         logger.warning("lease_lost", entity=execution.url)  # somebody else runs it; leave everything to them
@@ -121,6 +127,8 @@ async def execute(execution: Execution) -> None:
 
 async def _build(execution: Execution) -> None:
     """Find the handler and make its context. Raises `RunAborted`, `UnknownType`, `WorkerDied`."""
+    if execution.interrupted:
+        raise RunAborted
     entity = execution.claimed.entity
     if execution.claimed.wake.attempts > conf.max_deaths:
         raise WorkerDied(f"Its worker died {execution.claimed.wake.attempts - 1} times while running it.")
@@ -128,9 +136,6 @@ async def _build(execution: Execution) -> None:
     event, events, first, resuming = await _loading(execution.claimed)
     setup = Setup(execution.definition, run_agent, events, first, resuming)
     execution.context = HandlerContext(execution.session, event, setup)
-    if execution.interrupted:
-        execution.context.signal.set()
-        raise RunAborted
 
 
 def _load_all(asked: Sequence[Claimed]) -> dict[Claimed, _Loaded | Exception]:
@@ -189,7 +194,7 @@ def _wake_event(found: Wake, events: list[Event]) -> WakeEvent:
         return WakeEvent(source, "inbox", found.from_offset, found.to_offset, payload, summary)
     payload = {
         "timestamp": log.iso(found.created_at), "source": found.source, "timeout": False, "changes": [],
-        "finished_child": None, "other_children": [], **found.payload,
+        "finished_child": None, "other_children": [], "more_children": 0, **found.payload,
     }  # fmt: skip
     summary = prompt.describe_wake(payload).partition("\n")[0].strip("[]")
     return WakeEvent(found.source, "wake", found.from_offset, found.to_offset, payload, summary)
@@ -227,7 +232,7 @@ def _runs_of(claimed: Claimed) -> list[Row]:
 
 
 async def _settle(execution: Execution) -> None:
-    await _unit(execution, lease.settling(execution.claimed))
+    await _unit(execution, lease.settling(execution.claimed, by_itself=execution.by_itself))
 
 
 async def _put_off(execution: Execution, message: str, not_before: float = 0.0) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import structlog
+from django.db import DatabaseError
 
 from entities.agent.providers import close_providers
 from entities.conf import conf
@@ -85,6 +86,7 @@ class Worker:
         await _ended(running, max(0.0, grace))
         await _ended(running, END_SECONDS, cancel=True)
         await _ended(self._watching, END_SECONDS, cancel=True)
+        await self._let_go()
         await close_providers()
         _drop_lock(self.name, self._lock)
 
@@ -221,8 +223,19 @@ class Worker:
     async def _prune(self) -> None:
         more = True
         while more:
-            more = await in_thread(self._pruner.step)
+            step = asyncio.ensure_future(in_thread(self._pruner.step))
+            try:
+                more = await asyncio.shield(step)
+            finally:  # who is stopped meanwhile lets go of what this step may just take
+                await asyncio.wait([step])
             await asyncio.sleep(PRUNING_PAUSE_SECONDS)
+
+    async def _let_go(self) -> None:
+        """Another worker may prune at once, without waiting until this one's hold ends."""
+        try:
+            await in_thread(self._pruner.let_go)
+        except DatabaseError as error:
+            logger.warning("pruning_not_let_go", error=str(error))
 
     async def _guarded(self, step: Any) -> None:
         """A loop of the worker outlives a database that is away for a while."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared_state.core.types import Event
-from shared_state.write.sql import EVENT_COLUMNS, EVENTS, ROWS, as_event, dialect, quoted
+from shared_state.write.sql import EVENT_COLUMNS, EVENTS, ROWS, as_event, as_row, dialect, quoted
 from shared_state.write.statements import (
     Values,
     arrays,
@@ -53,7 +53,8 @@ def read_ranges(ranges: Sequence[EventRange]) -> list[list[Event]]:
     for typed in (True, False):
         places = [place for place, (_, type, _, _) in enumerate(ranges) if bool(type) == typed]
         for number, *values in _events([ranges[place] for place in places], typed=typed):
-            found[places[number - on_postgres()]].append(_whole(tuple(values)))
+            if (event := _whole(tuple(values))) is not None:
+                found[places[number - on_postgres()]].append(event)
     return found
 
 
@@ -66,11 +67,16 @@ def _events(ranges: Sequence[EventRange], *, typed: bool) -> list[Values]:
     return sqlite_fetch(_SQLITE_TYPED_EVENTS if typed else _SQLITE_EVENTS, (json_array(ranges),))
 
 
-def _whole(values: Values) -> Event:
-    """An event; what was left to its row when the log was pruned is read there."""
+def _whole(values: Values) -> Event | None:
+    """An event; what was left to its row when the log was pruned is read there.
+
+    `None` if that row has changed since, or is gone: see `stream.read`.
+    """
     if values[5] is None:
         left = dialect().rows([(values[0], values[2], values[3])])
-        values = (*values[:5], left[0][3] if left else "{}", *values[6:])
+        if not left or as_row(left[0]).version != values[1]:
+            return None
+        values = (*values[:5], left[0][3], *values[6:])
     return as_event(values)
 
 

@@ -67,9 +67,23 @@ def heads(streams: Collection[int]) -> dict[int, int]:
 
 
 def read(stream: int, after: int = 0, limit: int = 500, types: Sequence[str] | None = None) -> list[Event]:
-    """Events after an offset, oldest first, `limit` at the most."""
-    found = EventRecord.objects.filter(stream=stream, offset__gt=after).order_by("offset")
-    return _events(stream, _first(found, limit, types))
+    """Events after an offset, oldest first, `limit` at the most; fewer only if there are no more."""
+    found = EventRecord.objects.filter(stream=stream).order_by("offset")
+    return _enough(stream, found.filter(offset__gt=after), "gt", limit, types)
+
+
+def _enough(
+    stream: int, found: QuerySet[EventRecord], beyond: str, limit: int, types: Sequence[str] | None
+) -> list[Event]:
+    """As many as are wanted, though some are passed over: see `_events`."""
+    events: list[Event] = []
+    while True:
+        wanted = limit - len(events)
+        records = _first(found, wanted, types)
+        events += _events(stream, records)
+        if len(events) >= limit or len(records) < wanted:
+            return events
+        found = found.filter(**{f"offset__{beyond}": records[-1].offset})
 
 
 def first_offsets(stream: int, after: int, limit: int, types: Sequence[str]) -> list[int]:
@@ -85,18 +99,22 @@ def read_newest(
     found = EventRecord.objects.filter(stream=stream).order_by("-offset")
     if before is not None:
         found = found.filter(offset__lt=before)
-    return _events(stream, _first(found, limit, types))
+    return _enough(stream, found, "lt", limit, types)
 
 
 def _events(stream: int, records: Sequence[EventRecord]) -> list[Event]:
-    """Records as values. What was left to its row when the log was pruned is read there, all in one query."""
+    """Records as values. What was left to its row when the log was pruned is read there, all in one query.
+
+    If the row has changed since, or is gone, nobody knows what the event said. It is passed over like one
+    that was pruned; the doctor says so.
+    """
     if left := [record for record in records if record.value is None]:
         types, keys = {record.type for record in left}, {record.key for record in left}
         holding = RowRecord.objects.filter(stream=stream, type__in=types, key__in=keys)
         values = dict(holding.values_list("version", "value"))
         for record in left:
             record.value = values.get(record.offset)
-    return [event_of(record) for record in records]
+    return [event_of(record) for record in records if record.value is not None]
 
 
 def rows(stream: int, type: str) -> list[Row]:

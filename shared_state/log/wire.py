@@ -32,7 +32,7 @@ _PROVENANCE = ("writer", "wake", "run", "tool_call")
 Stored = tuple[int, int | str, str, str, str, str | None]
 """Offset, time (microseconds since 1970, or SQLite's text), and as JSON source, key, value and old value.
 
-An event that left its value to a row that is gone has none; `page` passes it over.
+An event that left its value to a row that changed since, or is gone, has none; `page` passes it over.
 """
 
 

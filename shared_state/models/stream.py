@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Q
 
 from shared_state.models.ordered_json import OrderedJSONField
+
+around_deletion: list[Callable[[Sequence[int]], AbstractContextManager[Iterable[int]]]] = []
+"""Entered with the streams that are to be deleted, in the transaction of it; left when they are gone.
+
+Each names the streams that it will change then, so that they are locked in one order with the others.
+"""
 
 
 class StreamQuerySet(models.QuerySet["Stream"]):
@@ -21,9 +29,15 @@ class StreamQuerySet(models.QuerySet["Stream"]):
         """
         with transaction.atomic(using=self.db):
             chosen = self.order_by().values("pk")
-            family = Stream.objects.using(self.db).filter(Q(pk__in=chosen) | Q(root__in=chosen))
-            list(family.select_for_update().order_by("pk").values_list("pk"))
-            return super().delete()
+            streams = Stream.objects.using(self.db)
+            family = list(streams.filter(Q(pk__in=chosen) | Q(root__in=chosen)).values_list("pk", flat=True))
+            with ExitStack() as others:
+                concerned = {
+                    ident for around in around_deletion for ident in others.enter_context(around(family))
+                }
+                locked = Q(pk__in=chosen) | Q(root__in=chosen) | Q(pk__in=concerned)
+                list(streams.filter(locked).select_for_update().order_by("pk").values_list("pk"))
+                return super().delete()
 
 
 class Stream(models.Model):

@@ -34,7 +34,8 @@ def crashtest(installation: Installation, scenario: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "least"), [("debate", 80), ("joined", 9), ("pruning", 14), ("staging", 20)]
+    ("scenario", "least"),
+    [("debate", 80), ("joined", 9), ("pruning", 14), ("staging", 20), ("stopping", 20)],
 )
 def test_it_comes_out_the_same_wherever_it_is_killed(scenario: str, least: int, tmp_path: Path) -> None:
     """Every boundary of a debate of one round, about a minute on two cores; and of shorter stories."""
@@ -45,7 +46,9 @@ def test_it_comes_out_the_same_wherever_it_is_killed(scenario: str, least: int, 
     assert tried > boundaries * 0.9
 
 
-@pytest.mark.parametrize(("scenario", "least"), [("joined", 9), ("pruning", 14), ("staging", 20)])
+@pytest.mark.parametrize(
+    ("scenario", "least"), [("joined", 9), ("pruning", 14), ("staging", 20), ("stopping", 20)]
+)
 def test_so_it_does_on_postgresql(scenario: str, least: int, tmp_path: Path, postgres_url: str) -> None:
     with Installation(tmp_path, database_url=postgres_url) as installation:
         boundaries, tried = crashtest(installation, scenario)

@@ -10,7 +10,9 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 
-from entities.testing.runtime import events, look, rows, tell, texts, wakes
+from entities import api as agents
+from entities.api import KeyTaken
+from entities.testing.runtime import events, look, rows, tell, texts, values, wakes
 from entities.types.registry import Registry
 from entities.upkeep import doctor
 from shared_state import api
@@ -77,6 +79,22 @@ async def test_nothing_goes_that_a_wake_may_read(tmp_path: Path) -> None:
     assert (await look(stored, url))[0][0] == message.offset
     [waiting] = await wakes(url, state="pending")
     assert waiting.from_offset == message.offset
+
+
+async def test_a_message_whose_event_is_archived_is_known_again(tmp_path: Path) -> None:
+    url = await answered()
+    first = await tell(url, "Only once.", key="k")
+    await answered(url=url)
+    await archived(url, tmp_path / "old.jsonl", "--keep", "1")
+    assert (await look(stored, url))[0][0] > first.offset
+
+    again = await tell(url, "Only once.", key="k")
+
+    assert (again.repeated, again.offset, again.provenance) == (True, first.offset, first.provenance)
+    assert [value["payload"] for value in await values(url, "inbox")].count("Only once.") == 1
+    assert await wakes(url, state="pending") == []
+    with pytest.raises(KeyTaken):
+        await agents.deliver(api.Principal("user", "root", staff=True), url, "Mine.", key="k")
 
 
 async def test_a_second_part_follows_the_first(tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ from django.utils import timezone
 
 from entities.models import Entity, Subscription, Timer, Wake
 from entities.testing.runtime import claim, entity, look, quiet, spawn, tell, working
-from entities.types.registry import registry
-from entities.upkeep import doctor
+from entities.types.registry import Registry, registry
+from entities.upkeep import doctor, logs
 from entities.upkeep.finding import Finding
+from shared_state.api import NewEvent, Provenance, get_stream, read, read_newest, read_ranges, submit
+from shared_state.log import wire
 from shared_state.models import EventRecord, RowRecord, Stream
-from tests.support.answering import an_hour_passes, prune
+from tests.support.answering import an_hour_passes, answered, prune, speaking
 
 URL = "/debate/town"
 
@@ -169,6 +171,53 @@ async def test_a_value_that_was_left_to_a_row_is_missed(debate: None) -> None:
 
     [finding] = await look(findings)
     assert "left its value to a row that is gone" in finding.what
+
+
+async def test_an_event_whose_row_has_gone_on_is_passed_over_by_readers_and_named(debate: None) -> None:
+    """Nobody knows any more what it said: it is neither empty nor what the row says now."""
+    await look(an_hour_passes)
+    await look(prune)
+    stream = await look(get_stream, URL)
+    row = await look(lambda: _row("text").earliest("created"))
+    hollow = await look(lambda: EventRecord.objects.get(stream=stream.id, offset=row.version))
+    assert hollow.value is None
+    again = NewEvent("text", row.key, {**row.value, "content": "Corrected."}, "update")
+    await submit(lambda unit: unit.append(stream.id, [again]), provenance=Provenance("system:project"))
+
+    [finding] = await look(findings)
+
+    assert f"the event at {row.version} left its value to its row, which changed" in finding.what
+    assert "Delete this event" in finding.mend
+    after = await look(read, stream.id, row.version, 1)
+    assert await look(read, stream.id, row.version - 1, 1) == after
+    before = await look(read_newest, stream.id, row.version, 1)
+    assert await look(read_newest, stream.id, row.version + 1, 1) == before
+    page = await look(wire.page, stream.id, row.version - 1, 1, ["text"], wire.Plain())
+    assert page.events == []
+    [ranged] = await look(read_ranges, [(stream.id, "", row.version, row.version + 1)])
+    assert ranged == []
+    await look(hollow.delete)
+    assert await look(findings) == []
+
+
+async def test_its_memory_does_not_grow_with_pieces_of_texts(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speaking(types, monkeypatch)
+    url = await answered()
+    stream = await look(lambda: Stream.objects.get(path=url))
+    held: list[int] = []
+    forget = logs._forget
+
+    def counting(stream: Any, folded: Any, places: Any) -> None:
+        forget(stream, folded, places)
+        held.append(len(folded))
+
+    monkeypatch.setattr(logs, "_forget", counting)
+    assert await look(logs.examine, stream) == []
+    rows = await look(stream.rows.count)
+    assert await look(lambda: stream.events.filter(type="text_delta").count()) > 100
+    assert max(held) <= rows
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL does not let it happen")

@@ -20,7 +20,15 @@ from entities.api import (
 from entities.models import Subscription
 from entities.testing.runtime import events, look, quiet, rows, spawn, texts, values, wakes, working
 from entities.types.registry import Registry
-from shared_state.api import SchemaMismatch, StreamExists, StreamNotFound
+from shared_state.api import (
+    Provenance,
+    SchemaMismatch,
+    StreamExists,
+    StreamNotFound,
+    get_stream,
+    submit,
+)
+from shared_state.models import Stream
 from tests.support.acting import Acting
 
 
@@ -300,6 +308,35 @@ async def test_recorded_work_that_succeeds_in_the_end_is_a_completed_run(types: 
     assert (run["status"], await texts(url)) == ("completed", ["Here it is."])
     ends = [e.value["status"] for e in await events(url, "run") if e.value["status"] != "started"]
     assert ends == ["failed", "completed"]
+
+
+async def test_who_is_deleted_observes_nothing_any_more(types: Registry, actor: Acting) -> None:
+    """Appends to what somebody observes cost more: the mark goes with the last subscription."""
+    star, fan = Acting(types, "star"), Acting(types, "fan")
+    await star.do(lambda ctx: ctx.reply_text("hello"))
+    for observer in (actor, fan):
+        await observer.do(lambda ctx: ctx.observe(entity(star.url), wake=RunFinished()))
+    observed = []
+
+    for observer in (actor, fan):
+        await look(lambda url=observer.url: Stream.objects.get(path=url).delete())
+        observed.append((await look(get_stream, star.url)).observed)
+
+    assert observed == [True, False]
+
+
+async def test_what_a_project_marked_as_observed_stays_so(actor: Acting) -> None:
+    """Who subscribed to nothing takes no mark away."""
+    await actor.do(make)
+    board = await look(get_stream, "shared:board")
+    await submit(
+        lambda unit: unit.change_stream(board.id, observed=True), provenance=Provenance("system:project")
+    )
+
+    other = await spawn("actor")
+    await look(lambda: Stream.objects.get(path=other).delete())
+
+    assert (await look(get_stream, "shared:board")).observed
 
 
 async def test_nobody_else_is_silenced_by_one_who_looks_away(types: Registry, actor: Acting) -> None:

@@ -212,3 +212,13 @@ async def test_a_worker_does_it_by_itself() -> None:
             await until(without_pieces, "the pieces to be gone")
 
     assert await texts(url) == [ANSWER]
+
+
+async def test_a_worker_that_stops_leaves_pruning_to_the_next_at_once() -> None:
+    with configured(PRUNE_SECONDS=0.01):
+        async with working() as worker:
+            held = Chore.objects.filter(holder=worker.name)
+            await until(held.exists, "the worker to have the chore")
+
+    assert await look(lambda: list(Chore.objects.values_list("holder", "held_until"))) == [("", None)]
+    assert not await look(held.exists)

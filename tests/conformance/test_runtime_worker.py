@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from entities import api
 from entities.conf import conf
 from entities.models import Entity, Timer, Wake
 from entities.testing.runtime import (
@@ -29,7 +30,7 @@ from entities.testing.runtime import (
 from entities.types.registry import Registry
 from entities.worker import worker as worker_module
 from entities.worker.worker import Worker, claiming_due
-from shared_state.api import Provenance, submit
+from shared_state.api import Principal, Provenance, submit
 from shared_state.models import Stream
 from shared_state.notify import bus
 
@@ -97,6 +98,28 @@ async def test_many_entities_run_at_once_but_no_more_than_allowed(types: Registr
         await quiet(worker)
 
     assert patient.calls == 5
+
+
+@pytest.mark.usefixtures("note")
+async def test_64_agents_of_one_person_that_wait_for_a_model_keep_nobody_elses_waiting(
+    types: Registry,
+) -> None:
+    """The default is made for handlers that do nothing but wait: the next person's agent runs at once."""
+    patient = Patient(types)
+    for _ in range(64):
+        await spawn("patient", message="think for a minute")
+    async with working() as worker:
+        async with asyncio.timeout(20):
+            for _ in range(64):
+                await patient.entered.acquire()
+        new = api.NewEntity("note", "of-ben", message="hello")
+        bens = (await api.spawn(Principal("user", "ben"), new)).url
+        await until(lambda: Wake.objects.filter(entity__url=bens, state="done").exists(), "Ben's answer")
+        assert await look(Wake.objects.filter(state="claimed").count) == 64
+        patient.leave.set()
+        await quiet(worker)
+
+    assert await texts(bens) == ["hello"]
 
 
 @pytest.mark.usefixtures("note")

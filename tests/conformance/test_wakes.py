@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from entities import api
@@ -17,6 +19,7 @@ from entities.testing.runtime import (
     entity,
     events,
     handle_all,
+    handle_next,
     look,
     quiet,
     said_to,
@@ -94,6 +97,23 @@ async def test_messages_that_wait_together_are_handled_together() -> None:
 
     assert await handle_all() == 1
     assert await texts(url) == ["one + two + three"]
+
+
+@pytest.mark.usefixtures("echo")
+@pytest.mark.parametrize("hours", [1, -1], ids=["later", "earlier"])
+async def test_messages_that_are_merged_are_due_at_the_earlier_time(hours: int) -> None:
+    """A wake that waits for another time, by a clock that was ahead perhaps, keeps no message waiting."""
+    url = await spawn("echo", message="one")
+    (waiting,) = await wakes(url)
+    due = waiting.due_at + timedelta(hours=hours)
+    await look(Wake.objects.filter(pk=waiting.pk).update, due_at=due)
+
+    sent = await tell(url, "two")
+
+    (merged,) = await wakes(url)
+    assert merged.due_at == min(due, sent.timestamp)
+    assert await handle_all() == 1
+    assert await texts(url) == ["one + two"]
 
 
 @pytest.mark.usefixtures("echo")
@@ -226,6 +246,38 @@ async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict
     assert first["timeout"] is False
     logged = await values(url, "wake")
     assert [row["finished_child"]["url"] for row in logged] == ["/child/c1", "/child/c2", "/child/c3"]
+
+
+async def test_a_report_lists_few_of_many_siblings_and_first_those_that_are_not_done(types: Registry) -> None:
+    """What 80 reports repeated of each other was 324 KB of the parent's log."""
+    told: list[dict[str, Any]] = []
+
+    @types.define("one")
+    async def one(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text("done")
+
+    @types.define("crowd")
+    async def crowd(ctx: Any, wake: Any) -> None:
+        if wake.type != "inbox":
+            told.append(wake.payload)
+            return
+        for number in range(20):
+            await ctx.spawn("one", f"o{number:02}", initial_message="go", wake=RunFinished())
+
+    url = await spawn("crowd", message="go")
+    for _ in range(14):
+        await handle_next()  # the crowd, and 13 of its children
+    assert len(await claim("busy", 7)) == 7
+    await handle_all()
+
+    assert len(told) == 13
+    last = {report["finished_child"]["url"]: report for report in told}["/one/o12"]
+    assert [child["status"] for child in last["other_children"]] == ["running"] * 7 + ["idle"]
+    assert [child["url"] for child in last["other_children"][:7]] == [f"/one/o{n}" for n in range(13, 20)]
+    assert last["more_children"] == 11
+    logged = await values(url, "wake")
+    assert {len(wake["other_children"]) + wake["more_children"] for wake in logged} == {19}
+    assert max(len(orjson.dumps(wake)) for wake in logged) < 1_000
 
 
 async def test_the_same_child_finishing_twice_is_two_reports(family: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from entities.api import EntityExists, NewEntity, registry, spawn_now
 from entities.lifecycle import inbox, signals, spawn
@@ -24,6 +25,7 @@ from tests.conformance.writing import other_process
 
 ADA = Principal("user", "ada")
 AGENTS, ROUNDS = 8, 12
+ABOUT_WAKES = (lease.INTERRUPTED, lease.TOO_LATE)
 Verbs = dict[str, Callable[[Entity], Awaitable[Any]]]
 
 
@@ -165,10 +167,22 @@ def test_two_processes_do_every_verb_against_every_other() -> None:
     assert said.count() + waiting == AGENTS + done["delivered"] + done["timed"]
     signalled = RowRecord.objects.filter(stream__in=raced.values("stream"), type="signal")
     assert signalled.count() == done["signalled"]
+    _every_signal_hit_its_wake(signalled)
     manual = Wake.objects.filter(entity__in=raced, reason=Wake.Reason.MANUAL)
     assert manual.count() == done["woken"]
     assert not Entity.objects.filter(slug__startswith="gone-").exists()
     _no_gap_and_one_lease()
+
+
+def _every_signal_hit_its_wake(sent: QuerySet[RowRecord]) -> None:
+    """A signal that says that it stops a wake marked one, and one that was over says so: nothing ran here."""
+    said = dict(sent.values_list("key", "value__outcome"))
+    marked = dict(Wake.objects.exclude(interrupted_by="").values_list("interrupted_by", "state"))
+    assert marked.keys() == {key for key, outcome in said.items() if outcome in ABOUT_WAKES}
+    assert Wake.State.PARKED not in marked.values()
+    for key, state in marked.items():
+        assert said[key] == (lease.TOO_LATE if state == Wake.State.DONE else lease.INTERRUPTED)
+    assert set(said.values()) <= {*ABOUT_WAKES, signals.NOTHING, signals.AGAIN}
 
 
 def _no_gap_and_one_lease() -> None:

@@ -77,9 +77,9 @@ def test_stop_interrupts_a_run_and_the_log_says_who_did(world: World, boss: Clie
     page = act(boss, ENTITIES, "stop", held)
 
     assert "run interrupted" in page
-    held.refresh_from_db()
-    assert held.interrupt_epoch == Stream.objects.get(pk=held.stream_id).epoch
     assert events(held, "signal")[-1]["sender"] == "user:staff"
+    stopping = EventRecord.objects.filter(stream=held.stream_id, type="signal").latest("offset")
+    assert Wake.objects.get(entity=held, state=Wake.State.CLAIMED).interrupted_by == stopping.key
 
 
 def test_retry_makes_a_parked_wake_due_and_leaves_others_alone(world: World, boss: Client) -> None:

@@ -22,9 +22,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--scenario",
-            choices=("debate", "joined", "pruning", "staging"),
+            choices=("debate", "joined", "pruning", "staging", "stopping"),
             default="debate",
-            help="what is done: a debate, callers' transactions, pruning, or a tool that stages much",
+            help="what is done: a debate, callers' transactions, pruning, a tool that stages much, a signal",
         )
         parser.add_argument("--rounds", type=int, default=1, choices=range(1, 5), help="of it (1)")
         parser.add_argument("--every", type=_positive, default=1, help="try one boundary in so many (1)")

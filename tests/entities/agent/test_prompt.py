@@ -285,6 +285,15 @@ def test_a_message_is_read_as_it_was_written(value: dict[str, Any], read: str) -
             },
             "[/w/x finished: completed]\nOther workers: /w/y running",
         ),
+        (
+            {
+                "source": "/w/x",
+                "finished_child": {"url": "/w/x", "run_status": "completed"},
+                "other_children": [{"url": "/w/y", "status": "running"}],
+                "more_children": 71,
+            },
+            "[/w/x finished: completed]\nOther workers: /w/y running and 71 more",
+        ),
         ({"source": "shared:b", "timeout": True}, "[nothing changed in shared:b for the time you set]"),
         (
             {"source": "shared:b", "changes": [{"kind": "insert", "collection": "notes", "key": "n1"}]},
