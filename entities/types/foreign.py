@@ -116,26 +116,24 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-async def called(
-    function: Callable[..., Any], /, *args: Any, timeout: float | None = None, **kwargs: Any
-) -> Any:
-    """Call users' code, a plain function in a thread, and return what it returns.
+async def called(work: partial[Any], *, limit: float) -> Any:
+    """Do users' work, a plain function's in a thread, and return what it returns.
 
     Raises what it raises if that is an `Exception` that a coroutine may raise, else `ForeignError`;
-    `ForeignTimeout` after `timeout` seconds. Cancelling the caller cancels the call, and is the only way in
+    `ForeignTimeout` after `limit` seconds. Cancelling the caller cancels the call, and is the only way in
     which `CancelledError` is raised here.
     """
-    call = _Call(partial(function, *args, **kwargs), inspect.iscoroutinefunction(function))
+    call = _Call(work, inspect.iscoroutinefunction(work))
     task = asyncio.get_running_loop().create_task(call.outcome())
     try:
-        done, _ = await asyncio.wait({task}, timeout=timeout)
+        done, _ = await asyncio.wait({task}, timeout=limit)
     except asyncio.CancelledError:
         await call.stop(task)
         raise
     if not done:
         await call.stop(task)
-        name = getattr(function, "__name__", repr(function))
-        raise ForeignTimeout(f"{name} took longer than {timeout:g} s and was given up.")
+        name = getattr(work.func, "__name__", repr(work.func))
+        raise ForeignTimeout(f"{name} took longer than {limit:g} s and was given up.")
     if task.cancelled():  # before it could begin
         raise ForeignError("CancelledError: the call was cancelled by nobody of ours.")
     value, error = task.result()
@@ -149,7 +147,7 @@ async def called(
 class _Call:
     """One call of users' code, in a task of its own."""
 
-    def __init__(self, work: Callable[[], Any], is_async: bool) -> None:
+    def __init__(self, work: partial[Any], is_async: bool) -> None:
         self._work = work
         self._is_async = is_async
         self._thread: Future[Any] | None = None
@@ -180,4 +178,4 @@ class _Call:
         task.cancel()
         _, late = await asyncio.wait({task}, timeout=STOP_SECONDS)
         if late:
-            log.error("foreign_call_not_ended", call=repr(self._work.func))  # type: ignore[attr-defined]
+            log.error("foreign_call_not_ended", call=repr(self._work.func))

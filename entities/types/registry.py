@@ -103,7 +103,8 @@ class Registry:
 
         Options are the fields of `TypeOptions`: `description`, `state` (collections by name, or a `State`),
         `creation_schema` and `inbox_schemas` (pydantic models), `boards` (how to show its state), `hidden`
-        (people do not spawn it directly) and `timeout` (seconds that a wake may take). Raises `TypeAlreadyDefined` and `RegistryError`.
+        (people do not spawn it directly) and `timeout` (seconds that a wake may take).
+        Raises `TypeAlreadyDefined` and `RegistryError`.
         """
         if not _NAME.match(name) or name in RESERVED:
             raise RegistryError(
@@ -247,6 +248,7 @@ def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefiniti
         inbox_schemas={key: model.model_json_schema() for key, model in given.inbox_schemas.items()},
         boards=tuple(dict(board) for board in given.boards),
         hidden=given.hidden,
+        timeout=given.timeout,
         creation_model=given.creation_schema,
         inbox_models=dict(given.inbox_schemas),
         state_class=state_class,

@@ -13,6 +13,7 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypedDict, overload
 
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
@@ -90,13 +91,12 @@ class Tool:
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """Validate, run, and put the result into words for the model.
 
-        A plain function runs in a thread, so that it may block. Raises ToolError for wrong arguments, whatever
+        A plain function runs in a thread, so that it may block. Raises ToolError for wrong arguments, what
         the function raises, and `ForeignError` and `ForeignTimeout` as `foreign.called` does.
         """
         values = self.validate(arguments)
-        return _as_result(
-            await called(partial(self.function, **values), timeout=self.timeout or conf.tool_timeout)
-        )
+        limit = self.timeout or conf.tool_timeout
+        return _as_result(await called(partial(self.function, **values), limit=limit))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, so that decorated functions stay callable."""

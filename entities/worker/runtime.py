@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -205,8 +206,8 @@ async def _call(execution: Execution) -> None:
     if execution.context is None or execution.definition is None:
         raise EntitiesError("The execution was not built.")
     definition, context = execution.definition, execution.context
-    timeout = definition.timeout or conf.handler_timeout
-    await called(definition.handler, context, context.wake, timeout=timeout)
+    limit = definition.timeout or conf.handler_timeout
+    await called(partial(definition.handler, context, context.wake), limit=limit)
 
 
 async def _close_orphans(execution: Execution, code: str, message: str) -> None:
