@@ -264,6 +264,7 @@ if model := env.text("AGENTS_MODEL"):
 # The defaults of these are the app's own; an operator, or a test, may still turn them.
 for key in (
     "POLL_SECONDS", "MAX_ATTEMPTS", "RETRY_SECONDS", "DELTAS_PER_SECOND",
+    "TOOL_THREADS", "TOOL_TIMEOUT", "HANDLER_TIMEOUT",
     "PRUNE_SECONDS", "KEEP_VERSIONS_SECONDS", "KEEP_WAKES_SECONDS",
 ):  # fmt: skip
     if env.text(f"AGENTS_{key}"):

@@ -32,6 +32,8 @@ from entities.testing.runtime import (
     working,
 )
 from entities.types.registry import Registry
+from entities.worker import runtime
+from entities.worker.runtime import Execution
 
 
 class Fragile:
@@ -248,7 +250,9 @@ async def test_a_refused_request_is_not_tried_again(types: Registry) -> None:
     assert (await entity(url)).status == "idle"
 
 
-async def test_a_run_that_failed_fails_again_when_its_wake_is_repeated(types: Registry) -> None:
+async def test_a_run_that_failed_fails_again_when_its_wake_is_repeated(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A crash between the end of a run and the end of its wake must not turn failure into success."""
     outcomes: list[str] = []
 
@@ -262,12 +266,15 @@ async def test_a_run_that_failed_fails_again_when_its_wake_is_repeated(types: Re
             outcomes.append("completed")
         except api.RunFailed:
             outcomes.append("failed")
-        if len(outcomes) == 1:
-            raise Killed
+
+    async def die(execution: Execution) -> None:
+        raise Killed
 
     url = await spawn("thinker", message="go")
-    with pytest.raises(Killed):
-        await handle_all()
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "_settle", die)
+        with pytest.raises(Killed):
+            await handle_all()
     await expire(url)
     await recover()
     await handle_all()
