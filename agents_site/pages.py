@@ -13,8 +13,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from agents_site.api.errors import RETRY_AFTER
-from shared_state.core.outage import outage
+from shared_state.core.outage import RETRY_AFTER, outage
 from shared_state.exceptions import Unavailable
 
 AWAY = "agents_site.away"

@@ -12,6 +12,7 @@ from entities.exceptions import (
     KeyTaken,
     UnknownType,
 )
+from shared_state.core.outage import RETRY_AFTER
 from shared_state.exceptions import (
     AccessDenied,
     RowExists,
@@ -43,8 +44,6 @@ STATUSES: dict[type[Exception], int] = {
     Unavailable: 503,
 }
 """All others are 400: what was sent does not fit."""
-RETRY_AFTER = 2
-"""Seconds after which it is worth asking again a database that was away, as callers are told."""
 
 
 class ApiError(Exception):

@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from django.contrib.auth import get_user_model
@@ -33,10 +34,12 @@ SLOW_AFTER = 0.6
 """Seconds that a call may take before the database is asked."""
 AGAIN = 0.5
 """Seconds from one answer to the next question, while somebody waits."""
+RETRY_AFTER = 2
+"""Seconds after which it is worth asking again, as callers are told."""
 NEWS = 1.0
 """Seconds that a call waits for the news that a database is back which was away."""
 HOLDS = 0.05
-"""Seconds for which it stays away if an attempt hangs: what a socket has asked for meanwhile is told so."""
+"""Seconds for which it stays away, if an attempt hangs, for what stood behind others that were told so."""
 CONNECT_SECONDS = 5
 """How long one attempt to connect may take: packets to a machine that is gone are lost one and all."""
 
@@ -107,23 +110,26 @@ def reach() -> None:
         try:
             with own.cursor() as cursor:
                 cursor.execute("SELECT 1")
-        except OperationalError:
-            if not _answers(own):
+        except OperationalError as error:
+            if not _is_full(own, error):
                 raise
         finally:
             own.close()
 
 
-def _answers(own: BaseDatabaseWrapper) -> bool:
-    """Whether a server of PostgreSQL is there that has no connection left for us."""
+def _is_full(own: BaseDatabaseWrapper, error: OperationalError) -> bool:
+    """Whether a server of PostgreSQL is there, and has no connection left for us but those that we have."""
     if own.vendor != "postgresql" or own.connection is not None:
         return False
-    from psycopg import conninfo, pq
+    from psycopg import conninfo, errors, pq
 
+    if isinstance(error.__cause__, errors.ConnectionTimeout):
+        return False
     params = own.get_connection_params()
-    place = {name: params[name] for name in ("host", "port", "dbname", "user") if name in params}
-    place["connect_timeout"] = CONNECT_SECONDS
-    return pq.PGconn.ping(conninfo.make_conninfo(**place).encode()) == pq.Ping.OK
+    place: dict[str, Any] = {name: params.get(name) for name in ("host", "port", "dbname", "user")}
+    # The library may stop all threads meanwhile; a server that has just answered does so at once.
+    asked = conninfo.make_conninfo(**place, connect_timeout=2)
+    return pq.PGconn.ping(asked.encode()) == pq.Ping.OK
 
 
 class Outage:
@@ -137,14 +143,15 @@ class Outage:
         """When, by the loop's clock, the answer that it is away ends to hold; 0 if it is there."""
 
     @asynccontextmanager
-    async def ends_waiting(self) -> AsyncIterator[None]:
+    async def ends_waiting(self, *, queued: bool = False) -> AsyncIterator[None]:
         """Within, a call is cancelled when the database is found to be away. Raises `Unavailable` then.
 
         Also at once, and nothing is begun, if it is still away. What a call has submitted may be written all
-        the same, once the database is there again.
+        the same, once the database is there again. `queued`: whether calls stand behind each other, so that
+        their waits would add up.
         """
         if self._away_until:
-            await self._require()
+            await self._require(queued)
         limit = asyncio.timeout(None)
         try:
             async with limit:
@@ -159,9 +166,9 @@ class Outage:
                 raise Unavailable from None
             raise
 
-    async def _require(self) -> None:
+    async def _require(self, queued: bool) -> None:
         """Raise `Unavailable` unless the database is there again."""
-        held = self._part.hangs() and asyncio.get_running_loop().time() < self._away_until
+        held = queued and self._part.hangs() and asyncio.get_running_loop().time() < self._away_until
         if held or await self._is_away(NEWS):
             raise Unavailable
 

@@ -253,7 +253,7 @@ async def answer(
     try:
         if not waits:
             return await operation(frame)
-        async with outage.ends_waiting():
+        async with outage.ends_waiting(queued=True):
             return await operation(frame)
     except refusals as error:
         return refusal(error, frame)

@@ -39,7 +39,7 @@ async def test_it_is_well_and_says_no_more(path: str, settings: Settings) -> Non
 @contextlib.contextmanager
 def parts(**reaches: object) -> Iterator[None]:
     """Other parts than those of the site."""
-    own, health.PARTS = health.PARTS, tuple(health.Part(name, reach) for name, reach in reaches.items())  # type: ignore[assignment, arg-type]
+    own, health.PARTS = health.PARTS, tuple(outage.Part(name, reach) for name, reach in reaches.items())  # type: ignore[assignment, arg-type]
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # comes with the server
 
 from tests.support.waiting import wait_for_unix_socket
 
