@@ -20,7 +20,7 @@ from shared_state.write.statements import postgres_fetch
 pytestmark = pytest.mark.django_db(transaction=True)
 
 END_OTHERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
