@@ -6,11 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 
 from agents_site import pages
+from entities.web import queries
 from shared_state.core import outage
 from shared_state.core.outage import Outage, Part
+from tests.site.caller import Caller
 
 SCOPE = {"type": "http", "path": "/agents/"}
 
@@ -118,3 +122,48 @@ async def test_files_are_served_whatever_is_known(database: Database) -> None:
     site.go_on.set()
 
     assert await ask(site, "/static/agents/css/base.css") == [200, "body"]
+
+
+@pytest.fixture
+def caller(transactional_db: None, ada: User) -> Caller:
+    return Caller.of(ada)
+
+
+def away(*args: Any, **kwargs: Any) -> Any:
+    raise OperationalError("away")
+
+
+def require_page_of_the_outage(reply: Any) -> None:
+    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    assert b"The database does not answer" in reply.body
+    assert b"/static/agents/css/base.css" in reply.body
+    assert "style-src 'self'" in reply.headers["content-security-policy"]
+    assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_a_page_that_the_database_failed_says_so(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "families", away)
+
+    require_page_of_the_outage(await caller.get("/agents/"))
+
+
+async def test_a_page_of_an_error_that_cannot_ask_who_is_there_says_so(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await caller.get("/not/there/")).status == 404
+    monkeypatch.setattr(SessionStore, "load", away)
+
+    require_page_of_the_outage(await caller.get("/not/there/"))
+
+
+async def test_what_is_known_is_said_without_the_database(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    database.there = False
+    database.outage._away_until = asyncio.get_running_loop().time()
+    monkeypatch.setattr(SessionStore, "load", away)
+
+    require_page_of_the_outage(await caller.get("/agents/"))
+    require_page_of_the_outage(await caller.get("/admin/"))
