@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
 
 import psycopg
 import pytest
@@ -19,21 +18,29 @@ from shared_state.write.statements import postgres_fetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-END_OTHERS = (
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
+End = Callable[..., None]
+
+
+def own() -> int:
+    """The process of the server that this thread's connection leads to."""
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
 
 
 @pytest.fixture
-def end_all() -> Iterator[Callable[[], Any]]:
-    """Ends every connection but its own, as a restart does."""
+def end() -> Iterator[End]:
+    """Ends connections, by default this thread's: what a restart does to all."""
     if connection.vendor != "postgresql":
         pytest.skip("there is no server that could end a connection to SQLite")
     params = connection.get_connection_params()
     place = {name: params[name] for name in ("host", "dbname", "user") if params.get(name)}
     with psycopg.connect(**place, autocommit=True) as other:
-        yield lambda: other.execute(END_OTHERS)
+
+        def do(*processes: int) -> None:
+            for process in processes or [own()]:
+                assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [process]).fetchone() == (True,)
+
+        yield do
 
 
 @pytest.fixture(params=["Django", "the driver"])
@@ -44,18 +51,18 @@ def read(request: pytest.FixtureRequest) -> Callable[[], int]:
     return lambda: int(postgres_fetch("SELECT count(*) FROM shared_state_stream")[0][0])
 
 
-def test_a_read_is_done_once_more(end_all: Callable[[], Any], read: Callable[[], int]) -> None:
+def test_a_read_is_done_once_more(end: End, read: Callable[[], int]) -> None:
     assert read() == 0
-    end_all()
+    end()
 
     assert read() == 0
 
 
-def test_what_a_transaction_reads_is_not(end_all: Callable[[], Any], read: Callable[[], int]) -> None:
+def test_what_a_transaction_reads_is_not(end: End, read: Callable[[], int]) -> None:
     def look() -> None:
         with transaction.atomic():
             read()
-            end_all()
+            end()
             read()
 
     with pytest.raises(OperationalError):
@@ -63,9 +70,9 @@ def test_what_a_transaction_reads_is_not(end_all: Callable[[], Any], read: Calla
     assert read() == 0
 
 
-def test_a_write_is_not(end_all: Callable[[], Any]) -> None:
+def test_a_write_is_not(end: End) -> None:
     assert User.objects.count() == 0
-    end_all()
+    end()
 
     with pytest.raises(OperationalError), connection.cursor() as cursor:
         cursor.execute("INSERT INTO auth_group (name) VALUES ('once')")
@@ -76,7 +83,7 @@ def test_a_write_is_not(end_all: Callable[[], Any]) -> None:
         assert cursor.fetchone() == (0,)
 
 
-def test_what_fails_for_another_reason_is_not(end_all: Callable[[], Any]) -> None:
+def test_what_fails_for_another_reason_is_not(end: End) -> None:
     calls: list[str] = []
 
     def read() -> None:
@@ -91,27 +98,25 @@ def test_what_fails_for_another_reason_is_not(end_all: Callable[[], Any]) -> Non
     connection.close()
 
 
-def test_a_connection_that_is_dead_is_not_taken_up(end_all: Callable[[], Any]) -> None:
+def test_a_connection_that_is_dead_is_not_taken_up(end: End) -> None:
     """Also a write may be first: none of a pool's connections that died in it is handed out."""
     together = Barrier(4)
 
-    def write(name: str) -> None:
-        connection.ensure_connection()
+    def write(name: str) -> int:
+        process = own()
         together.wait(10)
         User.objects.create(username=name)
+        return process
 
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda number: with_connection(write, f"before-{number}"), range(4)))
-        connection.close()
-        end_all()
+        processes = list(threads.map(lambda number: with_connection(write, f"before-{number}"), range(4)))
+        end(*processes)
         list(threads.map(lambda number: with_connection(write, f"after-{number}"), range(4)))
 
     assert User.objects.count() == 8
 
 
-def test_a_server_with_no_connection_left_is_there(
-    end_all: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_with_no_connection_left_is_there(end: End, monkeypatch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS crowd; CREATE ROLE crowd LOGIN CONNECTION LIMIT 0")
     try:
