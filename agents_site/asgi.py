@@ -21,8 +21,6 @@ from django.core.asgi import get_asgi_application
 # Sets Django up: the imports below need the app registry.
 http_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack
-from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 
@@ -33,7 +31,10 @@ from agents_site.head import with_head
 from agents_site.health import with_health
 from agents_site.lifespan import with_lifespan
 from agents_site.origin import SameOriginValidator
+from agents_site.pages import with_outage
 from entities.routing import NO_OTHERS, websocket_urlpatterns
+from shared_state.api import in_thread
+from shared_state.live.sign_in import SignedIn
 
 
 class LocalLogin:
@@ -46,16 +47,15 @@ class LocalLogin:
         """Replace nobody by the first user where the rule allows it."""
         scope["local_mode"] = local.connection_allowed(scope)
         if scope["local_mode"] and not scope["user"].is_authenticated:
-            # Unlike a request, a socket has no end at which Django would give its connection back.
-            scope["user"] = await database_sync_to_async(local.first_user)() or scope["user"]
+            scope["user"] = await in_thread(local.first_user) or scope["user"]
         await self.application(scope, receive, send)
 
 
 websocket_application = AllowedHostsOriginValidator(
-    SameOriginValidator(AuthMiddlewareStack(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))
+    SameOriginValidator(SignedIn(LocalLogin(URLRouter([*websocket_urlpatterns, *NO_OTHERS]))))
 )
 
 # Outermost first: a load balancer is answered before anything looks at hosts, sessions or bodies.
-site = with_head(with_health(with_bounds(with_api(http_application))))
+site = with_head(with_health(with_bounds(with_api(with_outage(http_application, settings.STATIC_URL)))))
 
 application = with_lifespan(ProtocolTypeRouter({"http": site, "websocket": websocket_application}))

@@ -19,7 +19,7 @@ from django.middleware import clickjacking, common, csrf, gzip, security
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-from agents_site import local
+from agents_site import local, pages
 
 type_get_response = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 # A packet holds this much anyway, in bytes; the work would save nothing.
@@ -160,6 +160,21 @@ class CompressionMiddleware(InlineHooks, gzip.GZipMiddleware):
         if not response.get("Content-Type", "").startswith(COMPRESSIBLE):
             return response
         return super().process_response(request, response)
+
+
+class OutageMiddleware:
+    """What is known to be in vain is answered here, before anything looks at the database (see pages.py)."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The page of the outage, or go on."""
+        return pages.away_page() if pages.is_away(request) else await self.get_response(request)
 
 
 class LocalLoginMiddleware:

@@ -11,7 +11,7 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
-from agents_site import env, local, log
+from agents_site import env, local, log, pool
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # A checkout has templates and static files beside the apps; an installed wheel has them inside.
@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "agents_site.middleware.StaticFilesMiddleware",
     "agents_site.middleware.CompressionMiddleware",
     "agents_site.middleware.ContentSecurityPolicyMiddleware",
+    "agents_site.middleware.OutageMiddleware",
     "agents_site.middleware.SessionMiddleware",
     "agents_site.middleware.CommonMiddleware",
     "agents_site.middleware.CsrfViewMiddleware",
@@ -157,7 +158,21 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 POSTGRES_OPTIONS: dict[str, Any] = {
     # Under ASGI every request has its own thread: persistent connections would leak one backend per thread.
-    "pool": {"min_size": 1, "max_size": env.integer("AGENTS_DATABASE_POOL", 10, minimum=2), "timeout": 20},
+    "pool": {
+        "min_size": 1,
+        "max_size": env.integer("AGENTS_DATABASE_POOL", 10, minimum=2),
+        # For those who stand behind others. Who waits for a database that is away is told so much earlier.
+        "timeout": 20,
+        "reconnect_timeout": pool.RECONNECT_SECONDS,
+        "reconnect_failed": pool.try_again,
+    },
+    # A machine that is gone says nothing: seconds until an attempt to connect is given up, and about as many
+    # until a connection that hears nothing any more is.
+    "connect_timeout": 10,
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
 }
 
 DATABASE_URL = env.url("DATABASE_URL", ("sqlite", "postgres", "postgresql"))
@@ -170,8 +185,8 @@ DATABASES: dict[str, Any] = {
 }
 ON_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 DATABASES["default"]["OPTIONS"] = {
-    **DATABASES["default"].get("OPTIONS", {}),
     **(SQLITE_OPTIONS if ON_SQLITE else POSTGRES_OPTIONS),
+    **DATABASES["default"].get("OPTIONS", {}),  # what the address says
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

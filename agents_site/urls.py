@@ -1,16 +1,21 @@
 """Every address of the site. An agent's page is `/{type}/{id}`, so the agents' own patterns come last."""
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
+from django.core.handlers.asgi import ASGIRequest
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views import defaults
 
-from shared_state.core.db_executor import with_connection
+from agents_site import pages
+from shared_state.core.db_executor import wait_in_thread, with_connection
+from shared_state.core.outage import TIMEOUT
+from shared_state.core.reconnect import AWAY
 
 
 @transaction.non_atomic_requests
@@ -22,13 +27,21 @@ async def no_icon(request: HttpRequest) -> HttpResponse:
 def _looked_after(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """The page of an error, which asks who is signed in and gives its connection back.
 
-    Django makes these pages in the event loop's own threads: each would keep its connection, of a pool that
-    has ten, and one that broke for as long as the process lives.
+    Django makes these pages in the event loop's own threads, which also serve files: each would keep its
+    connection, of a pool that has ten, and hang while the database is away. So others make them. What failed
+    because the database is away gets the page that says so, whatever page it was to be.
     """
 
     @wraps(view)
     def page(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        return with_connection(view, request, *args, **kwargs)
+        if isinstance(sys.exception(), AWAY):
+            return pages.away_page()
+        try:
+            if isinstance(request, ASGIRequest):
+                return wait_in_thread(view, TIMEOUT, request, *args, **kwargs)
+            return with_connection(view, request, *args, **kwargs)
+        except (TimeoutError, *AWAY):
+            return pages.away_page()
 
     return page
 

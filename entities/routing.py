@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier
 from django.urls import get_script_prefix, re_path
 
 from entities.web.consumers import AgentConsumer
 from shared_state.html import skeleton
+from shared_state.live.sign_in import SignedIn
 
 
 def socket_pattern() -> str:
@@ -38,5 +38,5 @@ def with_sockets(http: Any) -> Any:
     The hub behind it is made when the first socket opens.
     """
     router = URLRouter([*websocket_urlpatterns, *NO_OTHERS])
-    sockets = AllowedHostsOriginValidator(AuthMiddlewareStack(router))
+    sockets = AllowedHostsOriginValidator(SignedIn(router))
     return ProtocolTypeRouter({"http": http, "websocket": sockets})

@@ -38,13 +38,14 @@ class SharedStateConfig(AppConfig):
     def ready(self) -> None:
         """Register checks and the codecs of boards and tables, and add to the skeleton of all pages."""
         from shared_state import checks  # noqa: F401  importing registers
-        from shared_state.core import clock
+        from shared_state.core import clock, reconnect
         from shared_state.html import (
             boards,  # noqa: F401  importing registers
             skeleton,
             tables,  # noqa: F401  importing registers
         )
 
+        reconnect.listen()
         clock.connect()
         for number, sheet in enumerate(SHEETS):
             skeleton.style(sheet, order=number)

@@ -7,6 +7,7 @@ SharedStateError
 ├── StaleEpoch                the writer lost its lease; what it wrote was refused
 ├── AccessDenied              the principal may not do this
 ├── InvalidOffset             not an offset of ours
+├── Unavailable               the database did not answer
 ├── TooLarge                  an event, a message or a batch is over its bound
 ├── SchemaError               a schema is not usable
 │   └── SchemaMismatch        a schema disagrees with the one that the stream stores
@@ -58,6 +59,10 @@ class AccessDenied(SharedStateError):
 
 class InvalidOffset(SharedStateError):
     """An offset is sixteen digits, an underscore and sixteen digits."""
+
+
+class Unavailable(SharedStateError):
+    """The database did not answer; try again."""
 
 
 class TooLarge(SharedStateError):

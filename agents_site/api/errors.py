@@ -12,6 +12,7 @@ from entities.exceptions import (
     KeyTaken,
     UnknownType,
 )
+from shared_state.core.outage import RETRY_AFTER
 from shared_state.exceptions import (
     AccessDenied,
     RowExists,
@@ -20,6 +21,7 @@ from shared_state.exceptions import (
     StreamClosed,
     StreamNotFound,
     TooLarge,
+    Unavailable,
     VersionConflict,
     code_of,
 )
@@ -39,6 +41,7 @@ STATUSES: dict[type[Exception], int] = {
     RowExists: 409,
     VersionConflict: 409,
     TooLarge: 413,
+    Unavailable: 503,
 }
 """All others are 400: what was sent does not fit."""
 
@@ -60,7 +63,10 @@ class ApiError(Exception):
         code = code_of(error)
         if isinstance(error, VersionConflict):
             return cls(status, code, str(error), current=error.current)
-        return cls(status, code, str(error))
+        made = cls(status, code, str(error))
+        if isinstance(error, Unavailable):
+            made.headers.append((b"retry-after", str(RETRY_AFTER).encode()))
+        return made
 
     def body(self) -> dict[str, Any]:
         """The JSON that is sent."""

@@ -12,10 +12,10 @@ from io import BytesIO
 import orjson
 
 from agents_site.api.errors import ApiError
-from agents_site.api.outage import outage
 from agents_site.middleware import MIN_BYTES
 from shared_state import api
 from shared_state.api import StreamInfo, in_thread, wire
+from shared_state.core.outage import outage
 
 MOST_EVENTS = 10_000
 MOST_TYPES = 64

@@ -16,7 +16,8 @@ from django.urls import set_script_prefix
 from agents_site.api import agents, identity, streams
 from agents_site.api.errors import REFUSALS, ApiError
 from agents_site.api.http import Answer, Call, Gone, Receive, Scope, Send, Streamed, read_body, request_of
-from agents_site.api.outage import outage, unavailable
+from shared_state.core.outage import outage
+from shared_state.exceptions import Unavailable
 
 logger = structlog.get_logger(__name__)
 PREFIX = "/api/"
@@ -86,12 +87,12 @@ async def serve(address: str, scope: Scope, receive: Receive, send: Send) -> Non
         return
     except REFUSALS as error:
         refused = ApiError.of(error)
-        answer = Answer(refused.body(), refused.status)
+        answer = Answer(refused.body(), refused.status, refused.headers)
     except ApiError as error:
         answer = Answer(error.body(), error.status, error.headers)
     except DatabaseError:
         logger.exception("api.database_failed", path=scope["path"])
-        refused = unavailable()
+        refused = ApiError.of(Unavailable())
         answer = Answer(refused.body(), refused.status, refused.headers)
     await answer.send(send)
 

@@ -57,6 +57,12 @@ async def in_thread(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
 
+def wait_in_thread(fn: Callable[P, T], seconds: float, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """`in_thread` for a thread that may block, but not for ever. Raises `TimeoutError`."""
+    context = contextvars.copy_context()
+    return _pool.submit(partial(context.run, with_connection, fn, *args, **kwargs)).result(seconds)
+
+
 def with_connection(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """A unit of work of a thread that lives long: a connection that broke meanwhile is replaced."""
     close_old_connections()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 import orjson
@@ -12,13 +11,14 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from shared_state.conf import conf
+from shared_state.core.reconnect import AWAY
 from shared_state.core.types import Json, Principal
-from shared_state.exceptions import AccessDenied, SharedStateError
+from shared_state.exceptions import AccessDenied, SharedStateError, Unavailable
 from shared_state.live import session
 from shared_state.live.send_queue import SendQueue, encode, refusal
+from shared_state.live.sign_in import SERVER_ERROR
 
 SIGN_IN = 4401  # websocket close code: nobody is signed in (any more)
-SERVER_ERROR = 4011  # websocket close code: come back later (autobahn refuses the standard 1011)
 
 
 class LiveConsumer(AsyncConsumer):
@@ -32,6 +32,8 @@ class LiveConsumer(AsyncConsumer):
     channel_layer_alias = "none"
 
     refusals: ClassVar[tuple[type[Exception], ...]] = (SharedStateError,)
+    without_database: ClassVar[frozenset[str]] = frozenset({"unfollow"})
+    """Operations that are done whether or not the database can be reached."""
     recheck_seconds: ClassVar[float] = 45.0
     """How long at the most until session and grants are looked at again."""
 
@@ -60,6 +62,8 @@ class LiveConsumer(AsyncConsumer):
             who = await session.identify(self.scope, self.send_queue)
         except AccessDenied:
             self.send_queue.close(SIGN_IN)
+        except (Unavailable, *AWAY):
+            self.send_queue.close(SERVER_ERROR)
         else:
             self.principal = who.principal
             self._tasks.append(asyncio.create_task(self._watch(who)))
@@ -72,11 +76,12 @@ class LiveConsumer(AsyncConsumer):
         frame: Json = {}
         try:
             frame = _decode(message.get("text"))
-            work = self._operation(frame)(frame)
+            operation = self._operation(frame)
         except session.FrameError as error:
             answer: Json | None = refusal(error, frame)
         else:
-            answer = await session.answer(work, frame, self.refusals)
+            waits = frame["op"] not in self.without_database
+            answer = await session.answer(operation, frame, self.refusals, waits=waits)
         if answer is not None:
             self.send_queue.answer(encode(answer))
         await self.send_queue.room()
@@ -93,7 +98,7 @@ class LiveConsumer(AsyncConsumer):
         """End a feed."""
         session.unfollow(self.send_queue, session.parse(session.Unfollow, frame).id)
 
-    def _operation(self, frame: Json) -> Callable[[Json], Awaitable[Json | None]]:
+    def _operation(self, frame: Json) -> session.Operation:
         op = frame.get("op")
         found = getattr(self, f"op_{op}", None) if isinstance(op, str) else None
         if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,8 +17,10 @@ from django.utils.module_loading import import_string
 from pydantic import BaseModel, Field, ValidationError
 
 from shared_state import api
+from shared_state.core.outage import outage
+from shared_state.core.reconnect import AWAY
 from shared_state.core.types import Json, Principal, StreamInfo, format_offset
-from shared_state.exceptions import SharedStateError
+from shared_state.exceptions import SharedStateError, Unavailable
 from shared_state.live import codecs
 from shared_state.live.codecs import encode_events
 from shared_state.live.hub import Hub
@@ -27,6 +29,7 @@ from shared_state.notify import bus
 
 log = structlog.get_logger(__name__)
 Frame = TypeVar("Frame", bound=BaseModel)
+Operation = Callable[[Json], Awaitable[Json | None]]
 
 MAX_FEEDS = 64
 """How many feeds one socket may have."""
@@ -183,9 +186,10 @@ class Session:
 
 
 async def identify(scope: Mapping[str, Any], send_queue: SendQueue) -> Session:
-    """Who opens a socket. Raises `AccessDenied` for nobody."""
+    """Who opens a socket. Raises `AccessDenied` for nobody, `Unavailable` while the database is away."""
     codecs.mounted_at(get_script_prefix(scope) or "/")
-    session = await hub().run(_identify, scope)
+    async with outage.ends_waiting():
+        session = await hub().run(_identify, scope)
     hub().attach(send_queue)
     return session
 
@@ -240,13 +244,22 @@ def _current_user(session: Session) -> Any:
 
 
 async def answer(
-    work: Awaitable[Json | None], frame: Json, refusals: tuple[type[Exception], ...]
+    operation: Operation, frame: Json, refusals: tuple[type[Exception], ...], *, waits: bool
 ) -> Json | None:
-    """Await what a frame asked for. What it raises becomes an error frame, and the socket lives on."""
+    """What a frame asked for. What it raises becomes an error frame, and the socket lives on.
+
+    `waits`: whether for the database. While that is away, the answer is `unavailable`, within three seconds.
+    """
     try:
-        return await work
+        if not waits:
+            return await operation(frame)
+        async with outage.ends_waiting(queued=True):
+            return await operation(frame)
     except refusals as error:
         return refusal(error, frame)
+    except AWAY:
+        log.exception("frame_failed", op=frame.get("op"))
+        return refusal(Unavailable(), frame)
     except Exception:
         log.exception("frame_failed", op=frame.get("op"))
         return refusal(FrameError("internal_error", "Something went wrong here; it was logged."), frame)

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 
-from shared_state.core import clock, database
+from shared_state.core import clock, database, reconnect
 from shared_state.core.types import Fence, Hint
 from shared_state.exceptions import SharedStateError, StaleEpoch, StreamNotFound
 from shared_state.models import EventRecord
@@ -100,7 +100,7 @@ def write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
             lost += 1
             log.warning("transaction_lost", units=len(waiting), attempt=lost, error=str(error))
             _fail(waiting, error)
-            _reconnect()
+            reconnect.replace(database.connection())
             if lost > 1 and _sqlstate(error) not in _LOST_RACES:  # whoever won a race is done already
                 time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**lost)  # noqa: S311  nothing secret
         except Exception as error:  # noqa: BLE001  each caller hears of it; who is at fault is found out below
@@ -119,15 +119,6 @@ def write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
 def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
     for job in jobs:
         job.settle(error=error)
-
-
-def _reconnect() -> None:
-    """Give up this connection; where there is a pool, also those in it that died with it."""
-    connection = database.connection()
-    connection.close()
-    pool = getattr(connection, "pool", None)
-    if pool is not None and not pool.closed:
-        pool.check()
 
 
 def _write_together(jobs: Sequence[Job], *, hurries: bool) -> None:
@@ -187,7 +178,7 @@ def _was_committed(write_set: WriteSet, error: Exception) -> bool:
         return False
     if not write_set.appended:
         raise _HopelessError from error
-    _reconnect()
+    reconnect.replace(database.connection())
     last = write_set.appended[-1]
     try:
         with database.atomic():

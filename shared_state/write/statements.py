@@ -17,7 +17,7 @@ import orjson
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from shared_state.conf import conf
-from shared_state.core import database
+from shared_state.core import database, reconnect
 
 Values = tuple[Any, ...]
 
@@ -55,10 +55,14 @@ def postgres_fetch(sql: str, parameters: Sequence[Any] = ()) -> list[Values]:
 
 def postgres_run(sql: str, parameters: Sequence[Any] = ()) -> Any:
     """A cursor that has done a statement, prepared from the first time on."""
-    from psycopg import ClientCursor, Cursor
-
     connection = database.connection()
     connection.ensure_connection()
+    return reconnect.reading(connection, sql, lambda: _run(connection, sql, parameters))
+
+
+def _run(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Any:
+    from psycopg import ClientCursor, Cursor
+
     raw = connection.connection
     with connection.wrap_database_errors:
         if conf.prepare_statements and raw.prepare_threshold is None:

@@ -27,7 +27,7 @@ CATCH_ALL = {
     "shared_state/html/render_child.py": "whatever one text does, the next may be a better one",
     "shared_state/html/render_process.py": "a process that did not finish its piece is ended",
     "shared_state/live/session.py": "a frame's fault must not end the socket, nor a look the looking",
-    "agents_site/health.py": "whatever a part raises, it is not to be relied upon; the log has it",
+    "shared_state/core/outage.py": "whatever a part raises, it is not to be relied upon; the log has it",
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

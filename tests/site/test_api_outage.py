@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 
-from agents_site.api import identity, log_body, outage, routes
-from agents_site.api.outage import Outage
-from agents_site.health import Part
+from agents_site.api import identity, log_body, routes
 from shared_state.api import wire
+from shared_state.core import outage
+from shared_state.core.outage import Outage, Part
 from tests.site.caller import Caller
 from tests.site.world import World, build
 

@@ -10,6 +10,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from agents_site import health
+from shared_state.core import outage
 from shared_state.notify import bus
 from tests.shared_state.live.feeding import append, make_stream
 from tests.site.caller import Caller
@@ -38,7 +39,7 @@ async def test_it_is_well_and_says_no_more(path: str, settings: Settings) -> Non
 @contextlib.contextmanager
 def parts(**reaches: object) -> Iterator[None]:
     """Other parts than those of the site."""
-    own, health.PARTS = health.PARTS, tuple(health.Part(name, reach) for name, reach in reaches.items())  # type: ignore[assignment, arg-type]
+    own, health.PARTS = health.PARTS, tuple(outage.Part(name, reach) for name, reach in reaches.items())  # type: ignore[assignment, arg-type]
     try:
         yield
     finally:
@@ -58,7 +59,7 @@ async def test_it_names_what_fails_and_keeps_the_reason() -> None:
 
 
 async def test_a_part_that_hangs_costs_one_thread_and_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "TIMEOUT", 0.05)
+    monkeypatch.setattr(outage, "TIMEOUT", 0.05)
     released, tries = threading.Event(), []
 
     def hang() -> None:
@@ -73,7 +74,7 @@ async def test_a_part_that_hangs_costs_one_thread_and_a_bounded_time(monkeypatch
         assert len(tries) == 1
         released.set()
         tries[0].join(10)
-        monkeypatch.setattr(health, "TIMEOUT", 10)
+        monkeypatch.setattr(outage, "TIMEOUT", 10)
         assert (await Caller().get("/readyz")).status == 200
         assert len(tries) == 2
 
@@ -81,7 +82,7 @@ async def test_a_part_that_hangs_costs_one_thread_and_a_bounded_time(monkeypatch
 async def test_it_waits_no_longer_for_a_writer_that_is_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health, "TIMEOUT", 0.1)
+    monkeypatch.setattr(outage, "TIMEOUT", 0.1)
     stream, entered, leave = await make_stream(), threading.Event(), threading.Event()
 
     def slow(unit: object) -> None:

@@ -10,6 +10,7 @@ import { Listeners } from "./common.js";
 import { apply, on } from "./patch.js";
 import { reload } from "./region.js";
 
+const AGAIN = 2000; // milliseconds until a feed is asked for again that could not be had
 const SIGN_IN = 4401; // close code of the server: nobody is signed in any more
 const FIRST_WAIT = 400; // milliseconds before the first try to reconnect
 const LONGEST_WAIT = 15000;
@@ -188,6 +189,7 @@ function failed(frame) {
   if (frame.ref && waiting.has(frame.ref)) return settle(frame.ref, "reject", frame);
   const feed = frame.id ? byId(frame.id) : null;
   if (!feed) return console.warn("live:", frame.code, frame.message);
+  if (frame.code === "unavailable") return setTimeout(() => byId(feed.id) && follow(feed), AGAIN);
   for (const element of feed.elements) {
     element.dispatchEvent(new CustomEvent("live:refused", { bubbles: true, detail: frame }));
   }
