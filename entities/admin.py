@@ -32,6 +32,7 @@ from shared_state.html.admin_parts import (
     link_column,
     list_link,
     moment,
+    text_column,
 )
 from shared_state.models import Stream
 
@@ -249,8 +250,9 @@ class WakeAdmin(OperatedAdmin):
     search_help_text = "Parts of the agent's address, or of the source"
     fields: ClassVar[Any] = (
         link_column("entity", "agent"), "reason", "source", link_column("subscription"), columns.wake_state,
-        "number", columns.wake_range, moment("due_at"), "attempts", "epoch", columns.wake_lease, "error",
-        json_column("payload"), moment("created_at"), moment("claimed_at"), moment("settled_at"),
+        "number", columns.wake_range, moment("due_at"), "attempts", "epoch", columns.wake_lease,
+        text_column("error"), json_column("payload"), moment("created_at"), moment("claimed_at"),
+        moment("settled_at"),
     )  # fmt: skip
 
     @admin.action(description="Retry parked wake", permissions=["operate"])

@@ -98,7 +98,7 @@ def agent_wakes(agent: Entity) -> SafeString:
             change_link(Wake, wake.pk, wake.get_reason_display()),
             wake.source,
             status_mark(wake.state),
-            wake.error,
+            short(wake.error),
         )
         for wake in Wake.objects.filter(entity=agent).order_by("-pk")[:SHOWN_WAKES]
     ]

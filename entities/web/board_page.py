@@ -52,7 +52,7 @@ class BoardPage:
     title: str
     host: str
     board: Board
-    rows: SafeString
+    rows: SafeString | str
     shown: int
     whole_url: str
     """Where earlier cards are, if there are more than are shown."""
@@ -80,12 +80,12 @@ def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | 
     shared = shared_stream(principal, agent, hint)
     board = board_for(hint, agent.url, shared)
     feeds = [Feed(agent.url, "panel", format_offset(agent.stream.head))]
-    cards, whole_url, feed = list[Row](), "", panel.render_feed(agent.stream_id)
+    cards, whole_url, feed = boards.Cards(), "", panel.render_feed(agent.stream_id)
     if shared is not None:
         name = shared.path.removeprefix("shared:")
         feed = panel.render_feed(agent.stream_id, name, format_offset(shared.head))
-        cards, is_cut = boards.newest(board, shared.id)
-        whole_url = reverse("shared_state:shared", args=[name]) if is_cut else ""
+        cards = boards.newest(board, shared.id)
+        whole_url = reverse("shared_state:shared", args=[name]) if cards.is_cut else ""
     everybody = queries.children(principal, agent)
     children = list(everybody.select_related("stream")[: PARTICIPANTS + 1])
     participants, pools = cast_of(agent, children[:PARTICIPANTS])
@@ -93,8 +93,8 @@ def board_page(principal: Principal, agent: Entity, number: int) -> BoardPage | 
         title=str(hint.get("title") or "Board"),
         host=str(hint.get("host") or "moderator"),
         board=board,
-        rows=boards.render_rows(board, shared.id if shared else 0, cards),
-        shown=len(cards),
+        rows=cards.rows,
+        shown=cards.count,
         whole_url=whole_url,
         parts=_parts(agent, number, status, shared.id if shared else 0),
         participants=participants,

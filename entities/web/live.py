@@ -16,6 +16,7 @@ from shared_state.api import CollectionSpec, Event, StreamInfo, collections
 from shared_state.html import tables
 from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import piece
 from shared_state.html.partials import joined, partial
 from shared_state.live.codecs import codec
 from shared_state.live.session import personal
@@ -45,7 +46,8 @@ def render_timeline(stream: StreamInfo, events: Sequence[Event]) -> list[Change]
 def _items(stream: StreamInfo, event: Event) -> Iterator[Change]:
     for change in timeline.changes(timeline.of_event(event)):
         if isinstance(change, timeline.Piece):
-            yield Text(change.target, change.text, change.start)
+            if text := piece(change.text, change.start):
+                yield Text(change.target, text, change.start)
         elif isinstance(change, timeline.Gone):
             yield Drop(change.target)
         else:

@@ -32,17 +32,23 @@ from shared_state.api import (
     format_offset,
     get_stream,
 )
-from shared_state.html import foreign, pages
+from shared_state.html import inline
 from shared_state.html.boards import card_id
 from shared_state.html.changes import Change, Drop, Put, Text
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import LINE, LONG, first, named, newest_within, piece
 from shared_state.html.partials import joined, partial
+from shared_state.html.whole import Source, shown
 from shared_state.live.codecs import codec
 
 WRITES = "write_"
 """Tools that write into a shared collection are named so; the rest of the name is the collection's."""
 WRITING = frozenset({"started", "args_complete", "executing"})
 BEGINNING = format_offset(0)
+DRAFT = 8_000
+"""Characters of a card that is still written; a card that is complete shows no more."""
+DRAFTS = 20_000
+"""Bytes of HTML that what an agent is writing may have on a board's page."""
 _CITED = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_.-]{0,63}(?:\s*,\s*[A-Za-z0-9][A-Za-z0-9_.-]{0,63})*)\]")
 
 
@@ -102,7 +108,9 @@ def render_panel(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
             found += _draft(stream, event)
         elif event.type == "tool_call_delta":
             target = dom_id("draftraw", stream.id, event.value["tool_call_id"])
-            found.append(Text(target, event.value["delta"], event.value.get("start", 0)))
+            start = event.value.get("start", 0)
+            if text := piece(event.value["delta"], start, DRAFT):
+                found.append(Text(target, text, start))
     return found
 
 
@@ -148,21 +156,23 @@ def render_parts(
 ) -> dict[str, SafeString]:
     """What the host's status row says, by part. `shared`: the stream that the board shows."""
     topic, phase, ruling = (part_id(part, host, number) for part in ("topic", "phase", "ruling"))
+    source = Source(host, hint.type, hint.key)
     return {
-        "topic": _render_topic(topic, hint, value),
+        "topic": _render_topic(topic, hint, value, source),
         "phase": _render_phase(phase, hint, value),
-        "ruling": _render_ruling(ruling, hint, value, shared),
+        "ruling": _render_ruling(ruling, hint, value, source, shared),
     }
 
 
-def _render_topic(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
+def _render_topic(target: str, hint: StatusHint, value: Mapping[str, Any], source: Source) -> SafeString:
     """What it is about."""
-    return partial("entities/board/topic.html", {"id": target, "topic": value.get(hint.topic) or ""})
+    topic = shown(str(value.get(hint.topic) or ""), LINE, source, hint.topic)
+    return partial("entities/board/topic.html", {"id": target, "topic": topic})
 
 
 def _render_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> SafeString:
     """The phases, with the present one marked."""
-    now = str(value.get(hint.phase) or (hint.phases[0] if hint.phases else ""))
+    now = named(str(value.get(hint.phase) or (hint.phases[0] if hint.phases else "")))
     at = hint.phases.index(now) if now in hint.phases else -1
     phases = [
         {"name": name, "state": "now" if n == at else "past" if n < at else "to-come", "now": n == at}
@@ -172,16 +182,19 @@ def _render_phase(target: str, hint: StatusHint, value: Mapping[str, Any]) -> Sa
     return partial("entities/board/phase.html", context)
 
 
-def _render_ruling(target: str, hint: StatusHint, value: Mapping[str, Any], shared: int) -> SafeString:
+def _render_ruling(
+    target: str, hint: StatusHint, value: Mapping[str, Any], source: Source, shared: int
+) -> SafeString:
     """What came of it; the cards that it cites are links."""
-    text = str(value.get(hint.ruling) or "")
-    html = cited(pages.resolved(foreign.html(text)), shared) if text else ""
-    winner, cites = str(value.get(hint.winner) or ""), value.get(hint.cites)
-    keys = [str(key) for key in cites] if isinstance(cites, list) else []
+    ruling = shown(str(value.get(hint.ruling) or ""), LONG, source, hint.ruling)
+    html = cited(inline.prose(ruling.text), shared) if ruling.text else ""
+    winner, cites = named(str(value.get(hint.winner) or "")), value.get(hint.cites)
+    keys = [named(str(key)) for key in first(cites)] if isinstance(cites, list) else []
     side = hint.sides.index(winner) + 1 if winner in hint.sides else 0
     context = {
         "id": target,
         "ruling": mark_safe(html),  # noqa: S308  sanitised, then only links added
+        "more": ruling.more,
         "winner": winner,
         "winner_css": f"winner side-{side}" if side else "winner",
         "cites": [{"key": key, "id": card_id(shared, key)} for key in keys],
@@ -306,7 +319,7 @@ def render_draft(
         "id": dom_id("draft", stream, key),
         "raw_id": dom_id("draftraw", stream, key),
         "pool": pool_id(agent),
-        "raw": raw,
+        "raw": piece(raw, 0, DRAFT),
         "agent": agent,
         "page": addresses.page(agent),
         "order": order,
@@ -323,14 +336,10 @@ def render_drafts(agent: str, rows: Iterable[Row], raws: Mapping[tuple[str, str]
         for row in rows
         if row.value.get("status") in WRITING and str(row.value.get("tool_name", "")).startswith(WRITES)
     )
-    return joined(
-        render_draft(
-            row.stream,
-            agent,
-            row.key,
-            row.value,
-            order_of(row.created),
-            raws.get(("tool_call", row.key), ""),
-        )
-        for row in writing
-    )
+
+    def html(row: Row) -> SafeString:
+        raw = raws.get(("tool_call", row.key), "")
+        return render_draft(row.stream, agent, row.key, row.value, order_of(row.created), raw)
+
+    newest = sorted(writing, key=lambda row: row.created)
+    return joined(each for _, each in newest_within(newest, html, DRAFTS))

@@ -30,6 +30,7 @@ from shared_state.api import (
     visible,
     window,
 )
+from shared_state.html import excerpt
 from shared_state.html.changes import Put
 from shared_state.html.dom import parse_dom_id
 from shared_state.models import RowRecord, Stream
@@ -324,16 +325,21 @@ def earlier(agent: Entity, before: int, until: str = "", limit: int = WINDOW) ->
         )
         limit = min(between[:MOST_ROWS].count() + WINDOW // 2, MOST_ROWS)
     found = newest(agent.stream_id, before, limit)
+    found, shown = _within(agent, found, {})
     puts = []
     for each in sorted(found.rows, key=lambda each: each.created):
-        raw = found.raws.get((each.type, each.key), "")
-        item = timeline.item(timeline.of_row(each), raw)
-        if item is not None:
+        if (item := _item(found, each)) is not None:
             puts += [
-                Put(one.id, one.parent, one.order, render.render(one, agent.url))
+                Put(one.id, one.parent, one.order, shown.get(one.id) or render.render(one, agent.url))
                 for one in (*item.shells(), item)
             ]
     return puts, found.before
+
+
+def lies_before(agent: Entity, fragment: str, before: int | None) -> bool:
+    """Whether the item that a link points to lies before an offset. One query."""
+    target = _row_of_fragment(agent.stream_id, fragment) if before is not None else None
+    return target is not None and before is not None and target.created < before
 
 
 def _row_of_fragment(stream: int, fragment: str) -> Row | None:
@@ -352,7 +358,35 @@ def unknown(found: Window, known: Iterable[Listed]) -> list[str]:
     return [url for url in named if url and url not in urls]
 
 
-def render_window(agent: Entity, found: Window, known: Iterable[Listed]) -> SafeString:
-    """What a window shows, with the status that each of the agents in it has in `known`."""
+def render_window(agent: Entity, found: Window, known: Iterable[Listed]) -> tuple[SafeString, int | None]:
+    """What a window shows, as far as a page has room for it, and before which offset the next one goes on.
+
+    `known`: agents with their status, as the window names them.
+    """
     states = {each["url"]: each["status"] for each in known}
-    return render.render_nodes(timeline.tree(found.rows, found.raws), agent.url, states)
+    found, shown = _within(agent, found, states)
+    nodes = timeline.tree(found.rows, found.raws)
+    return render.render_nodes(nodes, agent.url, states, shown), found.before
+
+
+def _item(found: Window, row: Row) -> timeline.Item | None:
+    return timeline.item(timeline.of_row(row), found.raws.get((row.type, row.key), ""))
+
+
+def _within(agent: Entity, found: Window, statuses: render.Statuses) -> tuple[Window, dict[str, SafeString]]:
+    """The newest of a window that a page has room for, with their runs; and the HTML by id."""
+    shown: dict[str, SafeString] = {}
+
+    def html(row: Row) -> SafeString:
+        if (item := _item(found, row)) is None:
+            return SafeString("")
+        shown[item.id] = render.render(item, agent.url, None, statuses)
+        return shown[item.id]
+
+    rows = sorted(found.rows, key=lambda row: row.created)
+    kept = [row for row, _ in excerpt.newest_within(rows, html)]
+    if left := rows[: len(rows) - len(kept)]:
+        wanted = timeline.missing_runs(kept)
+        runs = [row for row in left if row.type == "run" and row.key in wanted]
+        found = Window([*runs, *kept], found.raws, kept[0].created)
+    return found, shown

@@ -18,8 +18,11 @@ from entities.web import addresses, streaming
 from entities.web.words import dollars, finish_word, lasted, signal_word, tokens, tokens_in
 from shared_state.html import pages
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import CARD, LINE, LONG, MANY, TEXT, excerpt, first, piece
 from shared_state.html.growing import Growing
 from shared_state.html.partials import joined, partial
+from shared_state.html.pretty import pretty
+from shared_state.html.whole import Shown, Source, more, shown
 from shared_state.templatetags.state import principal_name
 
 LAZY_CHARACTERS = 4_000
@@ -48,23 +51,32 @@ def render(
     return partial(f"entities/timeline/items/{item.template}.html", context)
 
 
-def render_nodes(nodes: Iterable[Node], agent: str, statuses: Statuses | None = None) -> SafeString:
-    """The HTML of items with what lies in them."""
+def render_nodes(
+    nodes: Iterable[Node],
+    agent: str,
+    statuses: Statuses | None = None,
+    known: Mapping[str, SafeString] | None = None,
+) -> SafeString:
+    """The HTML of items with what lies in them. `known`: what is rendered already, by id."""
     found = []
     for node in nodes:
-        inside = {name: render_nodes(each, agent, statuses) for name, each in node.inside.items()}
-        found.append(render(node.item, agent, inside, statuses))
+        inside = {name: render_nodes(each, agent, statuses, known) for name, each in node.inside.items()}
+        html = None if inside or known is None else known.get(node.item.id)
+        found.append(render(node.item, agent, inside, statuses) if html is None else html)
     return joined(found)
 
 
 def tool_body(stream: int, value: Mapping[str, Any], raw: str = "") -> dict[str, Any]:
     """What the body of a tool card shows; the template gets the key of the call in `value`."""
+    source = Source(stream, "tool_call", value["key"])
     return {
-        "item": value,
-        "raw": raw,
+        "raw": piece(raw, 0),
         "raw_id": dom_id("toolraw", stream, value["key"]),
         "partial_args": value.get("args") is None,
         "has_result": value.get("result") is not None,
+        "args": shown(pretty(value.get("args")), LONG, source, "args"),
+        "result": shown(pretty(value.get("result")), LONG, source, "result"),
+        "error": shown(value.get("error") or "", CARD, source, "error"),
     }
 
 
@@ -98,6 +110,17 @@ def wake_reason(value: Mapping[str, Any]) -> str:
 # -- what the templates are given
 
 
+def _source_of(item: Item) -> Source:
+    return Source(item.stream, item.data["event_type"], item.data["key"])
+
+
+def _shown(item: Item, field: str, room: int) -> Shown:
+    """A field of an item as text, as far as it is shown."""
+    value = item.data.get(field)
+    text = value if isinstance(value, str) else "" if value is None else pretty(value)
+    return shown(text, room, _source_of(item), field)
+
+
 def _css(*names: str, **marks: bool) -> str:
     """Classes: those that always apply, then those whose condition holds (`_` stands for a dash)."""
     return " ".join([*names, *(name.replace("_", "-") for name, holds in marks.items() if holds)])
@@ -109,6 +132,7 @@ def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
     is_text = isinstance(item.data.get("payload"), str)
     cancelled = item.data.get("status") == "cancelled"
     return {
+        "payload": _shown(item, "payload", TEXT) if is_text else _shown(item, "payload", LONG),
         "css": _css("message", f"message-{kind}", message_cancelled=cancelled),
         "sender": principal_name(sender),
         "sender_url": pages.of(sender),
@@ -118,8 +142,8 @@ def _message(item: Item, statuses: Statuses) -> dict[str, Any]:
 
 def _text(item: Item, statuses: Statuses) -> dict[str, Any]:
     if item.data.get("status") != "streaming":
-        return {"streaming": False}
-    said = Growing.of(item.raw)
+        return {"streaming": False, "content": _shown(item, "content", TEXT)}
+    said = Growing.of(piece(item.raw, 0))
     shown = streaming.tail_of(item.stream, item.data["key"], said.language, said.begin, said.tail)
     return shown | {"streaming": True, "whole": joined(map(SafeString, said.blocks))}
 
@@ -133,6 +157,8 @@ def _reasoning(item: Item, statuses: Statuses) -> dict[str, Any]:
         "form": "streaming" if value.get("status") == "streaming" else "withheld" if withheld else "shown",
         "thought": f"{thought}: {title}" if title and not withheld else thought,
         "raw_id": dom_id("reasoningraw", item.stream, value["key"]),
+        "raw": piece(item.raw, 0),
+        "content": _shown(item, "content", TEXT),
     }
 
 
@@ -215,7 +241,15 @@ def _tool(item: Item, statuses: Statuses) -> dict[str, Any]:
 
 def _error(item: Item, statuses: Statuses) -> dict[str, Any]:
     wanted = item.data.get("error_code") == "aborted"
-    return {"css": _css("error", error_wanted=wanted), "role": "status" if wanted else "alert"}
+    return {
+        "css": _css("error", error_wanted=wanted),
+        "role": "status" if wanted else "alert",
+        "message": _shown(item, "message", CARD),
+    }
+
+
+def _stopped(item: Item, statuses: Statuses) -> dict[str, Any]:
+    return {"reason": _shown(item, "reason", LINE)}
 
 
 def _signal(item: Item, statuses: Statuses) -> dict[str, Any]:
@@ -223,10 +257,11 @@ def _signal(item: Item, statuses: Statuses) -> dict[str, Any]:
     before, after = value.get("previous_state"), value.get("new_state")
     outcome = value.get("outcome") or ("waiting" if value.get("status") == "unhandled" else "")
     words = f"by {principal_name(value.get('sender'))}"
-    words += f": {value['reason']}" if value.get("reason") else ""
+    reason = _shown(item, "reason", LINE)
+    words += f": {reason.text}" if reason.text else ""
     words += f" → {outcome}" if outcome else ""
     words += f" ({before} → {after})" if before and after and before != after else ""
-    return {"word": signal_word(str(value.get("signal", ""))), "words": words}
+    return {"word": signal_word(str(value.get("signal", ""))), "words": words, "more": reason.more}
 
 
 def _child(item: Item, statuses: Statuses) -> dict[str, Any]:
@@ -255,18 +290,23 @@ def _wake(item: Item, statuses: Statuses) -> dict[str, Any]:
     changes, child, others = (
         value.get(name) or () for name in ("changes", "finished_child", "other_children")
     )
+    source, child = _source_of(item), child or {}
     return {
-        "reason": wake_reason(value),
+        "reason": excerpt(wake_reason(value), LINE).text,
         "details": bool(changes or child or others),
         "child": child,
+        "error": shown(child.get("error") or "", CARD, source),
+        "response": shown(child.get("response") or "", TEXT, source),
         "changes": [
             {**change, "words": f"by {principal_name(change['by'])}" if change.get("by") else ""}
-            for change in changes
+            for change in first(changes)
         ],
+        "more_changes": more(len(changes[MANY:]), source, what="changes"),
         "others": [
             {"url": each.get("url", ""), "words": f"{each.get('status', '')}{',' if n < len(others) else ''}"}
-            for n, each in enumerate(others, 1)
+            for n, each in enumerate(first(others), 1)
         ],
+        "more_others": more(len(others[MANY:]), source, what="agents"),
         "more": value.get("more_children"),
     }
 
@@ -281,6 +321,7 @@ _PREPARED: dict[str, Callable[[Item, Statuses], dict[str, Any]]] = {
     "step": _step,
     "tool_call": _tool,
     "error": _error,
+    "entity_stopped": _stopped,
     "signal": _signal,
     "manifest_child": _child,
     "manifest_source": _source,

@@ -15,6 +15,7 @@ from entities.catalog import partial_text
 from shared_state.api import Event, StreamInfo, committed, read
 from shared_state.html.changes import Change, Grow, Text
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import TEXT, excerpt, piece
 from shared_state.html.growing import Growing, Step
 from shared_state.html.partials import partial
 
@@ -94,13 +95,17 @@ class Batch:
         said = self._said.pop(event.key, None)
         if said is None or event.key in self._whole or event.operation != "update" or not is_complete(event):
             return None
-        step = said.complete(event.value.get("content") or "")
+        content = event.value.get("content") or ""
+        if excerpt(content, TEXT).left:
+            return None
+        step = said.complete(content)
         return [Grow(dom_id("text", self._stream.id, event.key), step.keep, step.html, step.into, -1)]
 
     def piece(self, event: Event) -> list[Change]:
         """What a piece of a text changes: it is appended, and what is whole with it becomes prose."""
-        key, delta, start = event.value["text_id"], event.value["delta"], event.value.get("start", 0)
-        if key in self._whole:
+        key, start = event.value["text_id"], event.value.get("start", 0)
+        delta = piece(event.value["delta"], start)
+        if key in self._whole or not delta:
             return []
         if key not in self._said:
             self._said[key] = self._read_again(key, event.offset) if start else Growing()
@@ -135,7 +140,7 @@ class Batch:
         row = committed.row(self._stream.id, "text", key)
         if row is None or row.created >= before:
             return None
-        return Growing.of(partial_text.said(read, self._stream.id, row, before - 1))
+        return Growing.of(piece(partial_text.said(read, self._stream.id, row, before - 1), 0))
 
 
 def is_complete(event: Event) -> bool:

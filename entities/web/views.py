@@ -36,15 +36,17 @@ from shared_state.api import (
     visible,
     window,
 )
-from shared_state.html import pages, tables
+from shared_state.html import excerpt, pages, tables, whole
 from shared_state.html.dom import dom_id
+from shared_state.html.foreign import on_behalf_of
 from shared_state.html.partials import joined, partial
+from shared_state.html.pretty import pretty
 from shared_state.models import Stream
 from shared_state.templatetags.state import principal_name
 
 EVENTS_PAGE = 100
 STATE_ROWS = 300
-"""How many rows of each collection the page of an agent's state shows, the newest."""
+"""How many rows of each collection the page of an agent's state shows at the most, the newest."""
 CHAT_TYPE = "assistant"
 EXAMPLES = (
     "Debate: should cities ban private cars?",
@@ -67,7 +69,8 @@ def agent_view(view: Callable[Concatenate[HttpRequest, Principal, Entity, ...], 
             agent = api.get_entity(principal, f"/{type}/{slug}")
         except api.EntityNotFound as error:
             raise Http404(str(error)) from None
-        return view(request, principal, agent, **more)
+        with on_behalf_of(agent.stream):
+            return view(request, principal, agent, **more)
 
     return inner
 
@@ -172,12 +175,13 @@ def agent(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     known = context["family"].agents
     if context["family"].cut and (urls := queries.unknown(found, known)):
         known = [*known, *queries.statuses(principal, urls)]
+    shown, before = queries.render_window(agent, found, known)
     context |= {
         "region_id": dom_id("timelineregion", agent.stream_id),
         "timeline_id": timeline_id(agent.stream_id),
         "earlier_url": reverse("entities:agent-earlier", args=[agent.type, agent.slug]),
-        "window": found,
-        "timeline": queries.render_window(agent, found, known),
+        "before": before,
+        "timeline": shown,
         "cursor": format_offset(agent.stream.head),
         "problem": problem,
     }
@@ -199,8 +203,10 @@ def family(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
 def earlier(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResponse:
     """Earlier rows of the timeline, as changes to the page."""
     before = _whole(request.GET.get("before")) or 0
-    puts, further = queries.earlier(agent, before, request.GET.get("until", ""))
-    return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
+    until = request.GET.get("until", "")
+    puts, further = queries.earlier(agent, before, until)
+    changes, missing = [put.wire() for put in puts], queries.lies_before(agent, until, further)
+    return JsonResponse({"changes": changes, "before": further, "missing": missing})
 
 
 @require_safe
@@ -220,13 +226,14 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     """The agent's own collections as tables."""
     specs = live.state_specs(agent.url)
     cursor = format_offset(agent.stream.head)
-    found = [row for spec in specs.values() for row in window(agent.stream_id, None, STATE_ROWS, [spec.type])]
-    olds = tables.replaced(agent.stream_id, found)
-    counts = count_rows(agent.stream_id)
-    shown = [
-        tables.table_of(agent.stream_id, spec, found, olds, counts.get(spec.type, 0))
-        for spec in specs.values()
-    ]
+    counts, shown = count_rows(agent.stream_id), []
+    for spec in specs.values():
+        found = window(agent.stream_id, None, STATE_ROWS, [spec.type])
+        olds = tables.replaced(agent.stream_id, found)
+        rows = tables.render_rows(
+            agent.stream_id, spec, found, olds, excerpt.PAGE // len(specs)
+        )  # fmt: skip
+        shown.append(tables.table_of(agent.stream_id, spec, rows, counts.get(spec.type, 0)))
     builtin = [
         {"name": name, "type": type, "count": how_many(counts[type])}
         for name, type in COLLECTIONS.items()
@@ -268,11 +275,13 @@ def events(request: HttpRequest, principal: Principal, agent: Entity) -> HttpRes
 @require_safe
 @agent_view
 def event(request: HttpRequest, principal: Principal, agent: Entity, offset: int) -> HttpResponse:
-    """One event in full. Not found at an offset that the log does not have."""
+    """What an event says. Not found at an offset that the log does not have."""
     found = read(agent.stream_id, offset - 1, 1)
     if not found or found[0].offset != offset:
         raise Http404("There is no such event.")
-    return render(request, "entities/events/body.html", {"wire": found[0].wire()})
+    source = whole.Source(agent.stream_id, offset=offset)
+    body = whole.shown(pretty(found[0].wire()), excerpt.LONG, source)
+    return render(request, "entities/events/body.html", {"body": body})
 
 
 @require_safe
@@ -337,6 +346,7 @@ def _frame(principal: Principal, agent: Entity, tab: str) -> dict[str, Any]:
         "me": me or {"url": agent.url, "status": agent.status},
         "tabs": _tabs(agent, tab),
         "facts": _facts(agent),
+        "args": _arguments(agent),
         "family": family,
         "tree": live.render_tree(family.agents),
         "alone": len(family.agents) < 2,
@@ -372,6 +382,12 @@ def _facts(agent: Entity) -> list[dict[str, str]]:
         {"name": "Owner", "text": principal_name(agent.owner), "url": ""},
         {"name": "Made by", "text": principal_name(maker), "url": pages.of(maker)},
     ]
+
+
+def _arguments(agent: Entity) -> whole.Shown | None:
+    """What it was made with; whole, that is the first row of its log."""
+    source = whole.Source(agent.stream_id, "entity_created", "created")
+    return whole.shown(pretty(agent.args), excerpt.LONG, source, "args") if agent.args else None
 
 
 def _new_key() -> str:

@@ -20,7 +20,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from shared_state.html.excerpt import LONG, excerpt
 from shared_state.html.pretty import indented
+from shared_state.html.whole import Source, more
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -32,8 +34,6 @@ Column = Callable[[Any], Any]
 
 COUNTED = 10_000
 """How many rows of a table a list counts, and can page to; filters reach the rest."""
-SHOWN_JSON = 20_000
-"""How many characters of a JSON value a page shows."""
 SHORT = 120
 """How many characters of a text a list shows."""
 NOTHING = "–"
@@ -44,11 +44,22 @@ STYLES = {"all": ("agents/css/shared_state/admin.css",)}
 # -- parts of pages
 
 
-def pretty(value: Any, limit: int = SHOWN_JSON) -> SafeString:
-    """JSON, indented, escaped, and cut at a bound."""
+def pretty(value: Any, source: Source | None = None) -> SafeString:
+    """JSON, indented, escaped, and cut at a bound; `source`: where it may be seen whole."""
     text = indented(value)
-    cut = f"\n… and {len(text) - limit:,} characters more" if len(text) > limit else ""
-    return format_html('<pre class="json">{}{}</pre>', text[:limit], cut)
+    found = excerpt(text, LONG)
+    if source is None:
+        said = f"… {found.left:,} more characters" if found.left else ""
+    else:
+        said = more(found.left, source)
+    return format_html('<pre class="json">{}</pre>{}', found.text, said)
+
+
+def _source(found: Any) -> Source | None:
+    """Where an event or a row shows its value whole."""
+    if hasattr(found, "offset"):
+        return Source(found.stream_id, offset=found.offset)
+    return Source(found.stream_id, found.type, found.key) if hasattr(found, "version") else None
 
 
 def short(text: str, limit: int = SHORT) -> str:
@@ -105,7 +116,7 @@ def json_column(name: str, description: str = "") -> Column:
     @admin.display(description=description or name)
     def json_shown(found: Any) -> SafeString | str:
         value = getattr(found, name)
-        return NOTHING if value in (None, "", {}, []) else pretty(value)
+        return NOTHING if value in (None, "", {}, []) else pretty(value, _source(found))
 
     return json_shown
 
@@ -118,6 +129,16 @@ def json_line(name: str, description: str = "") -> Column:
         return short(json.dumps(getattr(found, name), ensure_ascii=False, default=str))
 
     return json_in_line
+
+
+def text_column(name: str, description: str = "") -> Column:
+    """A field of text, which may be as long as somebody wanted."""
+
+    @admin.display(description=description or name)
+    def text_shown(found: Any) -> str:
+        return short(getattr(found, name), LONG) or NOTHING
+
+    return text_shown
 
 
 def link_column(name: str, description: str = "", *, empty: str = NOTHING) -> Column:

@@ -18,7 +18,9 @@ from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
 from shared_state.html.changes import Change, Drop, Put
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import CARD, NAME, first, named, newest_within
 from shared_state.html.partials import joined, partial
+from shared_state.html.whole import Source, shown
 from shared_state.live.codecs import codec
 
 CHIP_CHARACTERS = 40
@@ -71,7 +73,7 @@ def board_of(path: str, spec: CollectionSpec) -> Board | None:
         path,
         spec,
         str(hint["columns"]),
-        tuple(str(value) for value in values),
+        tuple(str(value)[:NAME] for value in values),
         str(hint.get("rows") or ""),
         str(hint.get("text") or "text"),
     )
@@ -83,10 +85,21 @@ def boards(stream: StreamInfo) -> list[Board]:
     return [board for board in found if board is not None]
 
 
-def newest(board: Board, stream: int) -> tuple[list[Row], bool]:
-    """The rows that a board shows, in order of creation, and whether there are earlier ones. One query."""
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """What lies on a board."""
+
+    rows: SafeString | str = ""
+    count: int = 0
+    is_cut: bool = False
+    """Whether there are earlier cards than are shown."""
+
+
+def newest(board: Board, stream: int) -> Cards:
+    """The cards that a board shows: as many of the newest as a page has room for. One query."""
     found = api.window(stream, limit=CARDS + 1, types=[board.spec.type])
-    return found[-CARDS:], len(found) > CARDS
+    cards = render_cards(board, stream, found[-CARDS:])
+    return Cards(render_rows(board, stream, cards), len(cards), len(cards) < len(found))
 
 
 @codec("board")
@@ -122,7 +135,7 @@ def render_board(stream: StreamInfo, events: Sequence[Event]) -> list[Change]:
 def place(board: Board, card: Card) -> tuple[str, str]:
     """The row and the column that a card lies in."""
     row = card.value.get(board.rows) if board.rows else ""
-    return "" if row is None else str(row), str(card.value.get(board.columns))
+    return "" if row is None else str(row)[:NAME], str(card.value.get(board.columns))[:NAME]
 
 
 def card_id(stream: int, key: str) -> str:
@@ -148,19 +161,22 @@ def card_order(card: Card) -> str:
 def render_card(board: Board, card: Card) -> SafeString:
     """A card, alike for the page and for pushes; its other short fields stand on it as chips."""
     used = {board.columns, board.rows, board.text, board.spec.primary_key}
-    chips = [
-        {"name": name, "value": value}
+    chips = first(
+        {"name": named(name), "value": value}
         for name, value in card.value.items()
         if name not in used and isinstance(value, str | int | float) and len(str(value)) <= CHIP_CHARACTERS
-    ]
+    )
+    source = Source(card.stream, board.spec.type, card.key)
+    text = shown(str(card.value.get(board.text) or ""), CARD, source, board.text)
+    column = place(board, card)[1]
     context = {
         "id": card_id(card.stream, card.key),
         "order": card_order(card),
         "card": card,
         "chips": chips,
-        "column": str(card.value.get(board.columns)),
-        "text": str(card.value.get(board.text) or ""),
-        "number": column_number(board, str(card.value.get(board.columns))),
+        "column": column,
+        "text": text,
+        "number": column_number(board, column),
     }
     return partial("shared_state/board/card.html", context)
 
@@ -182,14 +198,22 @@ def render_row(board: Board, stream: int, row: str, cells: Mapping[str, SafeStri
     return partial("shared_state/board/row.html", context)
 
 
-def render_rows(board: Board, stream: int, rows: Iterable[Row]) -> SafeString:
-    """Everything that lies on a board."""
+Rendered = tuple[Card, SafeString]
+
+
+def render_cards(board: Board, stream: int, rows: Sequence[Row]) -> list[Rendered]:
+    """The newest of some rows, which come in order of creation, as cards; those that a page has room for."""
     cards = [Card(stream, row.key, row.value, row.provenance, row.updated_at, row.created) for row in rows]
+    return newest_within(cards, lambda card: render_card(board, card))
+
+
+def render_rows(board: Board, stream: int, cards: Iterable[Rendered]) -> SafeString:
+    """Everything that lies on a board."""
     by_row: dict[str, dict[str, list[SafeString]]] = {}
-    for card in sorted(cards, key=card_order):
+    for card, html in cards:
         row, column = place(board, card)
         if column in board.column_values:
-            by_row.setdefault(row, {}).setdefault(column, []).append(render_card(board, card))
+            by_row.setdefault(row, {}).setdefault(column, []).append(html)
     return joined(
         render_row(board, stream, row, {column: joined(found) for column, found in by_row[row].items()})
         for row in sorted(by_row, key=row_order)

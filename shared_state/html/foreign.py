@@ -2,8 +2,9 @@
 
 What a text costs to render may grow with its square, so only short ones are rendered in the thread that
 asks; all others are in a process that is ended if it takes too long. A text that could not be rendered is
-shown as it is, and remembered as such. What was rendered is remembered by its content, so a page costs
-nothing that a push of the same text has paid for.
+shown as it is, and remembered as such; so is, for a while, whatever is of a stream or an owner that has taken
+too much time (`core.budget`). What was rendered is remembered by its content, so a page costs nothing that a
+push of the same text has paid for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from html import escape
 
 import structlog
 
+from shared_state.core import budget
 from shared_state.html import markdown
 from shared_state.html.render_process import NotNowError, NotRenderedError, RenderProcesses
 
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 SHORT = 1_000
 """Bytes of a text that is rendered where it is asked for: what is quadratic in it is still no time at all."""
+QUICK = 4_000
+"""Bytes of a text that takes no longer than others can wait: a tenth of a second, whatever it is."""
 CELLS = 1_000
 """How many cells its tables may have: 250 lines of `|` below 125 columns are 30,000, and half a second."""
 LONGEST = 300_000
@@ -34,6 +38,8 @@ FREE, WIDEST = 50_000, 30
 
 Code in colours has up to twenty. A link that is defined once and used a thousand times has a thousand.
 """
+MOST = 600_000
+"""Characters that the HTML of a text may have in any case."""
 REMEMBERED = 16_000_000
 """How many characters of HTML are remembered."""
 
@@ -46,6 +52,8 @@ class Renderer:
 
     def __init__(self, processes: RenderProcesses | None = None) -> None:
         self.processes = processes or RenderProcesses()
+        # What is quick has a process of its own: it does not wait for what is not.
+        self.quick = processes or RenderProcesses(1)
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, Blocks] = OrderedDict()
         self._size = 0
@@ -59,6 +67,14 @@ class Renderer:
             if (known := self._known.get(key)) is not None:
                 self._known.move_to_end(key)
                 return known
+        if len(data) > SHORT and budget.current().spent() >= 1:
+            log.info(
+                "text_not_rendered_now", error="Its stream or owner owes too much.", characters=len(text)
+            )
+            return (as_it_is(text),)
+        if len(data) > QUICK and budget.cannot_wait():
+            raise budget.NotAtOnceError(len(data))
+        with self._lock:
             mine: Future[Blocks] = Future()
             shared = self._under_way.setdefault(key, mine)
         if shared is not mine:
@@ -78,10 +94,12 @@ class Renderer:
         if size > LONGEST:
             return (as_it_is(text),)
         try:
-            here = size <= SHORT and text.count("|") * text.count("\n") <= CELLS
-            render = markdown.blocks if here else self.processes.blocks
-            found = tuple(render(text, loose=loose))
-            if _size(found) <= FREE + WIDEST * size:
+            if size <= SHORT and text.count("|") * text.count("\n") <= CELLS:
+                found = tuple(markdown.blocks(text, loose=loose))
+            else:
+                processes = self.quick if size <= QUICK else self.processes
+                found = tuple(processes.blocks(text, loose=loose, account=budget.current()))
+            if _size(found) <= min(MOST, FREE + WIDEST * size):
                 return found
             log.warning("text_not_rendered", characters=len(text), html=_size(found))
         except NotNowError:
@@ -119,6 +137,8 @@ def is_as_it_is(html: str) -> bool:
 
 
 _renderer = Renderer()
+on_behalf_of = budget.on_behalf_of
+"""With this around it, a page renders on the account of a stream."""
 
 
 def blocks(text: str, *, loose: bool = False) -> Blocks:
@@ -135,6 +155,7 @@ def _forked() -> None:
     """Processes and locks are the parent's."""
     global _renderer
     _renderer.processes.forget()
+    _renderer.quick.forget()
     _renderer = Renderer()
 
 
@@ -142,6 +163,7 @@ def _forked() -> None:
 def end() -> None:
     """End the processes; they would end by themselves, but later."""
     _renderer.processes.end()
+    _renderer.quick.end()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -19,7 +19,7 @@ from shared_state.html import foreign, pages
 
 CUT, ROWS, SHELL = 60, 140, 250
 """Bytes that a cut adds to what is sent; one between rows of a table; and a block of code that begins."""
-FREE, SHARE = 1_000, 3
+FREE, SHARE = 300, 5
 """Cuts may add so many bytes, and one more for so many characters of the text."""
 
 _FENCE = re.compile(r" {0,3}(?:(?P<ticks>`{3,})(?P<info>[^`\n]*)|(?P<tildes>~{3,})(?P<words>[^\n]*))\n")
@@ -73,6 +73,7 @@ class Growing:
         self._marker, self._indent, self._loose = "", 0, False  # of the list
         self._head = ""  # of the table
         self._into = ""  # what the rest goes on with, if it begins within a list or a table
+        self._shown = 0  # characters of HTML so far
         self._plain = False  # whether a part of it could not be rendered: the others are then not tried
 
     @classmethod
@@ -237,7 +238,8 @@ class Growing:
         if self._plain:
             return [foreign.as_it_is(text)], False
         new = [pages.resolved(html) for html in foreign.blocks(source, loose=self._loose)]
-        self._plain = any(map(foreign.is_as_it_is, new))
+        self._shown += sum(map(len, new))
+        self._plain = self._shown > foreign.MOST or any(map(foreign.is_as_it_is, new))
         if not self._into or not new:
             return new, False
         first = new[0]

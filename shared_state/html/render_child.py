@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 import orjson
 
@@ -20,8 +21,8 @@ from shared_state.html import markdown
 
 REQUEST = struct.Struct("!fBI")
 """Seconds of processor time for the piece, whether its lists are loose, bytes of text that follow."""
-ANSWER = struct.Struct("!BI")
-"""Whether it was rendered, bytes of JSON that follow: the HTML of each block."""
+ANSWER = struct.Struct("!BfI")
+"""Whether it was rendered, seconds of processor time, bytes of JSON that follow: the HTML of each block."""
 MOST_MEMORY = 1024**3
 """Bytes of address space; a piece that wants more fails."""
 
@@ -42,13 +43,14 @@ def serve(door: socket.socket) -> None:
     while True:
         seconds, loose, size = REQUEST.unpack(receive(door, REQUEST.size))
         text = receive(door, size).decode()
+        begun = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             answer, fine = orjson.dumps(markdown.blocks(text, loose=bool(loose))), True
         except BaseException:  # noqa: BLE001  also a library's panic: whatever this text does, the next may be a better one
             answer, fine = b"[]", False
         signal.setitimer(signal.ITIMER_PROF, 0)
-        door.sendall(ANSWER.pack(fine, len(answer)) + answer)
+        door.sendall(ANSWER.pack(fine, time.process_time() - begun, len(answer)) + answer)
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """Rendering in a process that can be ended: the parent's side.
 
 A few processes render one piece each at a time. A piece that takes too long, or that a process dies of
-twice, is not rendered, and the process is replaced; those that wait their turn go on. Who waits is bounded,
-too.
+twice, is not rendered, and the process is replaced; those that wait their turn go on, who owes
+least first (see `core.budget`). Who waits is bounded, too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import orjson
 import structlog
 
+from shared_state.core.budget import NOBODY, Account, Queue, Turn
 from shared_state.html.render_child import ANSWER, REQUEST
 
 log = structlog.get_logger(__name__)
@@ -63,17 +65,20 @@ class RenderProcess:
             self._door.close()
             raise
         self.pid = self._process.pid
+        self.used = 0.0
+        """Seconds of processor time that the last piece took; if it did not end by itself, all it might."""
 
-    def blocks(self, text: str, *, loose: bool) -> list[str]:
-        """The HTML of a text's blocks.
+    def blocks(self, text: str, *, loose: bool, seconds: float | None = None) -> list[str]:
+        """The HTML of a text's blocks; `seconds` of processor time are left in `used`.
 
         Raises `NotRenderedError` for a piece at fault; what else it raises says that the process is not to
         be used again: `TimeoutError`, and `EOFError` or `OSError` if it is gone.
         """
         data, until = text.encode(errors="replace"), time.monotonic() + SECONDS
+        self.used = PROCESSOR_SECONDS if seconds is None else seconds
         self._door.settimeout(SECONDS)
-        self._door.sendall(REQUEST.pack(PROCESSOR_SECONDS, loose, len(data)) + data)
-        fine, size = ANSWER.unpack(self._receive(ANSWER.size, until))
+        self._door.sendall(REQUEST.pack(self.used, loose, len(data)) + data)
+        fine, self.used, size = ANSWER.unpack(self._receive(ANSWER.size, until))
         answer = orjson.loads(self._receive(size, until))
         if not fine:
             raise NotRenderedError
@@ -108,39 +113,52 @@ class RenderProcesses:
     """The processes of one server, each started when there is work for it."""
 
     def __init__(self, most: int = PROCESSES) -> None:
-        self._most = most
         self._idle: list[RenderProcess] = []
         self._busy: set[RenderProcess] = set()
-        self._starting = 0
-        self._waiting = 0
+        self._queue = Queue(most)
         self._change = threading.Condition()
         self.ended = 0
         """How many were ended because of a piece."""
 
-    def blocks(self, text: str, *, loose: bool) -> list[str]:
-        """The HTML of a text's blocks. Raises `NotRenderedError` and `NotNowError`.
+    def blocks(self, text: str, *, loose: bool, account: Account = NOBODY) -> list[str]:
+        """The HTML of a text's blocks, on an account. Raises `NotRenderedError` and `NotNowError`.
 
         Blocks for the time of the piece, and as long again for its turn.
         """
+        turn = Turn(account, len(text.encode(errors="replace")))
         for _ in range(2):
-            process = self._take()
-            try:
-                found = process.blocks(text, loose=loose)
-            except NotRenderedError:
-                self._give_back(process)
-                raise
-            except (OSError, EOFError, ValueError) as error:
-                code = self._replace(process)
-                log.warning("render_process_ended", error=repr(error), code=code, characters=len(text))
-                if code == -signal.SIGPROF or isinstance(error, TimeoutError):
-                    break  # it was the piece's fault; otherwise somebody ended the process: once more
-            except BaseException:
-                self._replace(process)
-                raise
-            else:
-                self._give_back(process)
-                return found
+            with self._turn(turn):
+                if (found := self._tried(turn, text, loose=loose)) is not None:
+                    return found
         raise NotRenderedError
+
+    def _tried(self, turn: Turn, text: str, *, loose: bool) -> list[str] | None:
+        """The HTML, or `None` if somebody ended the process, through no fault of the piece."""
+        seconds = min(PROCESSOR_SECONDS, turn.account.seconds(turn.size))
+        if not seconds:
+            raise NotNowError("Too much was done for this stream or its owner of late.")
+        process = self._take()
+        try:
+            found = process.blocks(text, loose=loose, seconds=seconds)
+        except NotRenderedError:
+            turn.account.charge(process.used, turn.size, in_vain=True)
+            self._give_back(process)
+            raise
+        except (OSError, EOFError, ValueError) as error:
+            code = self._replace(process)
+            log.warning("render_process_ended", error=repr(error), code=code, characters=len(text))
+            if code != -signal.SIGPROF and not isinstance(error, TimeoutError):
+                return None
+            turn.account.charge(process.used, turn.size, in_vain=True)
+            if seconds < PROCESSOR_SECONDS:
+                raise NotNowError("It had less time than others have.") from None
+            raise NotRenderedError from None
+        except BaseException:
+            self._replace(process)
+            raise
+        turn.account.charge(process.used, turn.size)
+        self._give_back(process)
+        return found
 
     def pids(self) -> set[int]:
         """The processes that there are."""
@@ -159,50 +177,48 @@ class RenderProcesses:
         for process in (*self._idle, *self._busy):
             process.forget()
 
-    def _take(self) -> RenderProcess:
+    @contextlib.contextmanager
+    def _turn(self, turn: Turn) -> Iterator[None]:
+        """Wait for one's turn, and have it inside."""
         with self._change:
-            if not self._idle and self._waiting >= WAITING:
+            if len(self._queue.waiting) >= WAITING:
                 raise NotNowError("Too many wait for a process.")
-            self._waiting += 1
-            try:
-                if not self._change.wait_for(self._has_room, SECONDS):
-                    raise NotNowError("The processes have been busy for too long.")
-            finally:
-                self._waiting -= 1
+            self._queue.waiting.append(turn)
+            if not self._change.wait_for(lambda: self._queue.next() is turn, SECONDS):
+                self._queue.waiting.remove(turn)
+                raise NotNowError("The processes have been busy for too long.")
+            self._queue.begin(turn)
+            self._change.notify_all()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._queue.working.remove(turn)
+                self._change.notify_all()
+
+    def _take(self) -> RenderProcess:
+        """A process: there are no more than have their turn."""
+        with self._change:
             if self._idle:
                 process = self._idle.pop()
                 self._busy.add(process)
                 return process
-            self._starting += 1
-        return self._start()
-
-    def _has_room(self) -> bool:
-        return bool(self._idle) or len(self._busy) + self._starting < self._most
-
-    def _start(self) -> RenderProcess:
-        process = None
         try:
             process = RenderProcess()
         except OSError as error:
             raise NotNowError(f"No process can be started: {error}") from error
-        finally:
-            with self._change:
-                self._starting -= 1
-                if process is not None:
-                    self._busy.add(process)
-                self._change.notify()
+        with self._change:
+            self._busy.add(process)
         return process
 
     def _give_back(self, process: RenderProcess) -> None:
         with self._change:
             self._busy.discard(process)
             self._idle.append(process)
-            self._change.notify()
 
     def _replace(self, process: RenderProcess) -> int:
         code = process.end()
         with self._change:
             self.ended += 1
             self._busy.discard(process)
-            self._change.notify()
         return code

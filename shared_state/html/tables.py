@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,9 @@ from shared_state import api
 from shared_state.api import CollectionSpec, Event, Json, Provenance, Row, StreamInfo
 from shared_state.html.changes import Change, Drop, Put
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import LINE, MANY, PAGE, ROW, excerpt, named, newest_within, shares, size
 from shared_state.html.partials import joined, partial
+from shared_state.html.whole import Shown, Source, more, shown
 from shared_state.live.codecs import codec
 from shared_state.models import EventRecord
 
@@ -24,11 +26,12 @@ _ABSENT: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of a row; `was` is what it held before the row's last change, if that changed it."""
+    """One field of a row; if the row's last change changed it, `was` and `now` say from what to what."""
 
     column: str
     shown: SafeString
     was: SafeString
+    now: SafeString
     changed: bool
     number: bool
 
@@ -104,7 +107,7 @@ def order_of(state: State) -> str:
 
 
 def columns(spec: CollectionSpec) -> list[str]:
-    """The fields to show: the key first, then in the schema's order. Untyped rows have none in common."""
+    """All its fields: the key first, then in the schema's order. Untyped rows have none in common."""
     properties = list((spec.json_schema or {}).get("properties", {}))
     if not properties:
         return []
@@ -115,13 +118,15 @@ def render_row(stream: int, spec: CollectionSpec, state: State) -> SafeString:
     """A row, alike for the page and for pushes. Without a schema it has a cell for each of its own fields."""
     names = columns(spec)
     fields = names or [name for name in {**(state.old or {}), **state.value} if name != spec.primary_key]
+    source = Source(stream, spec.type, state.key)
     context = {
         "id": row_id(stream, spec, state.key),
         "key": state.key,
         "order": order_of(state),
         "state": state,
-        "cells": [_cell(name, state, typed=bool(names)) for name in fields],
+        "cells": _cells(fields[:MANY], state, source, typed=bool(names)),
         "typed": bool(names),
+        "more": more(len(fields[MANY:]), source, what="fields"),
     }
     return partial("shared_state/table/row.html", context)
 
@@ -153,37 +158,45 @@ class Table:
         return len(self.headings) + 1
 
 
-def table_of(
-    stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json], count: int
-) -> Table:
-    """A collection of a stream with those of the rows that are its own.
+def table_of(stream: int, spec: CollectionSpec, rows: Sequence[tuple[Row, SafeString]], count: int) -> Table:
+    """A collection of a stream with those of the rows, as `render_rows` gives them, that are its own.
 
     `count`: how many it has in all, as `api.count_rows` counts.
     """
-    own = [row for row in rows if row.type == spec.type]
-    names = columns(spec) or ["key", "value"]
+    own = [html for row, html in rows if row.type == spec.type]
+    names = columns(spec)[:MANY] or ["key", "value"]
     rules = (spec.json_schema or {}).get("properties", {})
     numbers = {name for name, rule in rules.items() if rule.get("type") in ("integer", "number")}
-    headings = [{"name": name, "css": "number" if name in numbers else ""} for name in names]
-    shown, how_many = render_rows(stream, spec, own, olds), api.how_many(count)
+    headings = [{"name": named(name), "css": "number" if name in numbers else ""} for name in names]
     title = dom_id("title", stream, spec.type)
     return Table(
-        spec, title, body_id(stream, spec), headings, shown, how_many, len(own), count > len(own)
+        spec, title, body_id(stream, spec), headings, joined(own), api.how_many(count), len(own),
+        count > len(own),
     )  # fmt: skip
 
 
 def render_rows(
-    stream: int, spec: CollectionSpec, rows: Iterable[Row], olds: Mapping[int, Json]
-) -> SafeString:
-    """Rows of a collection. `olds`: what an update replaced, by the offset of the update."""
-    states = [
-        State(row.key, row.value, olds.get(row.version), row.provenance, row.updated_at, row.created)
-        for row in rows
-    ]
-    return joined(render_row(stream, spec, state) for state in states)
+    stream: int,
+    spec: CollectionSpec,
+    rows: Sequence[Row],
+    olds: Mapping[int, Json],
+    room: int = PAGE,
+) -> list[tuple[Row, SafeString]]:
+    """The newest rows of a collection, which come in order of creation, as far as a page has room for them.
+
+    `olds`: what an update replaced, by the offset of the update.
+    """
+
+    def html(row: Row) -> SafeString:
+        state = State(
+            row.key, row.value, olds.get(row.version), row.provenance, row.updated_at, row.created
+        )  # fmt: skip
+        return render_row(stream, spec, state)
+
+    return newest_within(rows, html, room)
 
 
-def replaced(stream: int, rows: Iterable[Row]) -> dict[int, Json]:
+def replaced(stream: int, rows: Sequence[Row]) -> dict[int, Json]:
     """What the last change of each row replaced, by the offset of that change. One query."""
     updated = [row.version for row in rows if row.version != row.created]
     if not updated:
@@ -192,19 +205,50 @@ def replaced(stream: int, rows: Iterable[Row]) -> dict[int, Json]:
     return {offset: old for offset, old in found.values_list("offset", "old") if old is not None}
 
 
-def _cell(name: str, state: State, *, typed: bool) -> Cell:
+def _cells(fields: Sequence[str], state: State, source: Source, *, typed: bool) -> list[Cell]:
+    """The fields of a row; what is long shares the room of the row."""
+    values = [state.value.get(name, _ABSENT) for name in fields]
+    rooms = shares([size(_text(value)[: ROW + 1]) for value in values], ROW)
+    return [
+        _cell(name, state, shown(_text(value), room, source, name), typed=typed)
+        for name, value, room in zip(fields, values, rooms, strict=True)
+    ]
+
+
+def _cell(name: str, state: State, found: Shown, *, typed: bool) -> Cell:
     value = state.value.get(name, _ABSENT)
     was = state.old.get(name, _ABSENT) if state.old is not None else value
     # Only what stands in a column of its own is aligned with its like.
     number = typed and isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(name, _shown(value), _shown(was), was != value, number)
+    return Cell(
+        named(name),
+        _marked(value, found.text) + found.more,
+        _in_line(was),
+        _in_line(value),
+        was != value,
+        number,
+    )
 
 
-def _shown(value: Any) -> SafeString:
-    """A value as a cell shows it: what is a word of ours, not the row's own, is told apart."""
+def _in_line(value: Any) -> SafeString:
+    """The beginning of a value, for a note beside it."""
+    found = excerpt(_text(value), LINE)
+    return _marked(value, f"{found.text}…" if found.left else found.text)
+
+
+def _text(value: Any) -> str:
+    """What a cell says."""
     if value is _ABSENT or value is None:
-        return format_html('<span class="faint">{}</span>', "–" if value is _ABSENT else "none")
+        return "–" if value is _ABSENT else "none"
     if isinstance(value, bool):
-        return SafeString("yes" if value else "no")
-    text = value if isinstance(value, str) else str(orjson.dumps(value, default=str), "utf-8")
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else str(orjson.dumps(value, default=str), "utf-8")
+
+
+def _marked(value: Any, text: str) -> SafeString:
+    """What is a word of ours, not the row's own, is told apart."""
+    if value is _ABSENT or value is None:
+        return format_html('<span class="faint">{}</span>', text)
+    if isinstance(value, bool):
+        return SafeString(text)
     return format_html('<span class="value">{}</span>', text)

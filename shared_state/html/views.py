@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,13 +12,16 @@ from django.db.models import F, OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from shared_state import api
-from shared_state.api import CollectionSpec, Principal, StreamInfo
+from shared_state.api import CollectionSpec, Json, Principal, StreamInfo
 from shared_state.html import boards, pages, tables
 from shared_state.html.changes import Put
 from shared_state.html.dom import dom_id
+from shared_state.html.excerpt import PAGE
+from shared_state.html.foreign import on_behalf_of
 from shared_state.models import EventRecord, Stream
 
 STREAMS_PAGE = 50
@@ -82,6 +85,11 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
     """One shared state: tables, or the boards that its collections ask for."""
     principal = api.principal_of(request.user)
     stream = _stream(principal, id)
+    with on_behalf_of(stream):
+        return _shown(request, principal, id, stream)
+
+
+def _shown(request: HttpRequest, principal: Principal, id: str, stream: StreamInfo) -> HttpResponse:
     if request.GET.get("part") == "earlier":
         return _earlier(request, stream)
     shown = boards.boards(stream)
@@ -95,10 +103,10 @@ def shared(request: HttpRequest, id: str) -> HttpResponse:
         "cursor": api.format_offset(stream.head),
     }
     if shown and request.GET.get("view") == "board":
-        board, (rows, is_cut) = shown[0], boards.newest(shown[0], stream.id)
+        cards = boards.newest(shown[0], stream.id)
         context |= _tabs(id, "board") | {"region_id": dom_id("boardregion", stream.id)}
-        context |= {"board": board, "rows": boards.render_rows(board, stream.id, rows)}
-        context["shown"], context["whole_url"] = len(rows), context["tables_url"] if is_cut else ""
+        context |= {"board": shown[0], "rows": cards.rows, "shown": cards.count}
+        context["whole_url"] = context["tables_url"] if cards.is_cut else ""
         return render(request, "shared_state/board/page.html", context)
     context |= _tabs(id, "tables") | {"region_id": dom_id("tablesregion", stream.id)}
     return render(request, "shared_state/table/page.html", context | _tables(stream))
@@ -128,14 +136,13 @@ def _tables(stream: StreamInfo) -> dict[str, Any]:
     olds = tables.replaced(stream.id, [row for rows, _ in found.values() for row in rows])
     counts = api.count_rows(stream.id)
     address = reverse("shared_state:shared", args=[stream.path.removeprefix("shared:")])
-    return {
-        "tables": [
-            tables.table_of(stream.id, spec, found[name][0], olds, counts.get(spec.type, 0)).going_on(
-                f"{address}?{urlencode({'part': 'earlier', 'of': name})}", found[name][1]
-            )
-            for name, spec in specs.items()
-        ]
-    }
+    shown = []
+    for name, spec in specs.items():
+        rows, further = _rendered(stream, spec, *found[name], olds, PAGE // len(specs))
+        table = tables.table_of(stream.id, spec, rows, counts.get(spec.type, 0))
+        earlier = f"{address}?{urlencode({'part': 'earlier', 'of': name})}"
+        shown.append(table.going_on(earlier, further))
+    return {"tables": shown}
 
 
 def _rows_before(
@@ -147,6 +154,19 @@ def _rows_before(
     return rows, rows[0].created if len(found) > ROWS_PAGE else None
 
 
+def _rendered(
+    stream: StreamInfo,
+    spec: CollectionSpec,
+    rows: list[api.Row],
+    further: int | None,
+    olds: Mapping[int, Json],
+    room: int = PAGE,
+) -> tuple[list[tuple[api.Row, SafeString]], int | None]:
+    """Those of some rows that there is room for, and before which one there are more."""
+    found = tables.render_rows(stream.id, spec, rows, olds, room)
+    return found, found[0][0].created if len(found) < len(rows) else further
+
+
 def _earlier(request: HttpRequest, stream: StreamInfo) -> JsonResponse:
     """Rows of a collection before an offset, as changes to the page. Each collection goes on by itself."""
     text, name = request.GET.get("before", ""), request.GET.get("of", "")
@@ -154,21 +174,12 @@ def _earlier(request: HttpRequest, stream: StreamInfo) -> JsonResponse:
     if spec is None:
         raise Http404(f"This shared state has no collection {name!r}.")
     rows, further = _rows_before(stream, spec, int(text) if text.isdecimal() else 0)
-    changes = [put.wire() for put in _puts(stream, spec, rows)]
-    return JsonResponse({"changes": changes, "before": further})
-
-
-def _puts(stream: StreamInfo, spec: CollectionSpec, rows: Sequence[api.Row]) -> list[Put]:
-    olds, body = tables.replaced(stream.id, rows), tables.body_id(stream.id, spec)
-    return [
-        Put(
-            tables.row_id(stream.id, spec, row.key),
-            body,
-            f"{row.created:016d}",
-            tables.render_rows(stream.id, spec, [row], olds),
-        )
-        for row in rows
+    found, further = _rendered(stream, spec, rows, further, tables.replaced(stream.id, rows))
+    body = tables.body_id(stream.id, spec)
+    puts = [
+        Put(tables.row_id(stream.id, spec, row.key), body, f"{row.created:016d}", html) for row, html in found
     ]
+    return JsonResponse({"changes": [put.wire() for put in puts], "before": further})
 
 
 def _stream(principal: Principal, ident: str) -> StreamInfo:

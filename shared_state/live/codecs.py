@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from django.urls import set_script_prefix
 
+from shared_state.core import budget
 from shared_state.core.types import Event, StreamInfo, format_offset
 from shared_state.live.send_queue import encode
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 FRAME_CHARACTERS = 256 * 1024
 """Encoded events are sent in several frames when they are more than this; servers refuse very large ones."""
+MOST_CHARACTERS = 2_000_000
+"""What is more than this at once is not sent: a page that is loaded anew is smaller."""
 SILENT_EVENTS = 100
 """A codec that shows none of so many events still tells its clients the cursor, so they never fall behind."""
 
@@ -63,10 +66,16 @@ def mounted_at(prefix: str) -> None:
 
 
 def encode_events(name: str, stream: StreamInfo, after: int, events: Sequence[Event]) -> list[str] | None:
-    """Events as frames, each ending at the cursor it carries; None if the codec fails."""
+    """Events as frames, each ending at the cursor it carries; None if the codec fails or says too much.
+
+    Raises `NotAtOnceError` where what takes long is refused.
+    """
     set_script_prefix(_prefix)  # Django sets it in the threads of requests; this is one of the hub's
     try:
-        changes = _codecs[name](stream, events)
+        with budget.on_behalf_of(stream):
+            changes = _codecs[name](stream, events)
+    except budget.NotAtOnceError:
+        raise
     except Exception:  # one codec's fault must not stop the others; its clients reload from the server
         log.exception("codec_failed", codec=name, stream=stream.path, after=after)
         return None
@@ -74,6 +83,8 @@ def encode_events(name: str, stream: StreamInfo, after: int, events: Sequence[Ev
     if not changes and after // SILENT_EVENTS == end // SILENT_EVENTS:
         return []
     frame = _patch(name, stream, end, changes)
+    if len(frame) > MOST_CHARACTERS:
+        return None
     if len(frame) <= FRAME_CHARACTERS or len(events) == 1:
         return [frame]
     half = len(events) // 2

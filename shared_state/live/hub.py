@@ -11,7 +11,8 @@ thrown away, and it is told to follow again from its cursor. One whose cursor li
 (offsets are given out without gaps, so a gap was pruned) is told to load its page anew.
 
 Everything but `_heard` runs on the hub's event loop. Reads and renders run in a few threads, which are not
-those that answer sockets: what is slow to render keeps nobody from opening a page.
+those that answer sockets: what is slow to render keeps nobody from opening a page. Nor does it keep other
+streams waiting: what cannot be rendered at once is begun again in other threads, where streams take turns.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from django.db import Error as DatabaseError
 
 from shared_state import api
 from shared_state.conf import conf
+from shared_state.core import budget
 from shared_state.core.db_executor import DatabaseThreads, with_connection
 from shared_state.core.types import Event, Hint, StreamInfo
 from shared_state.live.send_queue import Batch, Expected, Feed, SendQueue, Source, encode, refusal
+from shared_state.live.turns import Turns
 from shared_state.notify.bus import Bus
 
 log = structlog.get_logger(__name__)
@@ -42,8 +45,10 @@ Render = Callable[[str, StreamInfo, int, Sequence[Event]], list[str] | None]
 
 THREADS = 2
 """That answer sockets: who opens one, what they may follow, what is new."""
-RENDER_THREADS = 3
-"""That read what is new in a stream, and render it."""
+RENDER_THREADS = 2
+"""That read what is new in a stream, and render it at once."""
+SLOW_THREADS = 2
+"""That do the same for what takes long, in the order of `Turns`."""
 AGAIN_SECONDS = 0.01  # between two reads of a feed that must find something and did not
 FAREWELL_SECONDS = 0.3  # how long a process that stops waits for its sockets to be told
 GOING_AWAY = (
@@ -65,6 +70,8 @@ class Hub:
         self._send_queues: set[SendQueue] = set()
         self._threads = DatabaseThreads(THREADS, "hub")
         self._rendering = DatabaseThreads(RENDER_THREADS, "hub-rendering")
+        self._slow = DatabaseThreads(SLOW_THREADS, "hub-slow")
+        self._turns = Turns(SLOW_THREADS)
         self._loop = asyncio.get_running_loop()
         self._bus.watch(self._heard)
         self._spawn(self._poll())
@@ -82,6 +89,7 @@ class Hub:
         self._expected.clear()
         self._threads.end()
         self._rendering.end()
+        self._slow.end()
 
     async def stop(self) -> None:
         """Tell the sockets to come back, and end everything."""
@@ -104,9 +112,14 @@ class Hub:
     async def _rendered(
         self, stream: StreamInfo, after: int, codecs: Sequence[str], fresh: Sequence[Event] = ()
     ) -> Batch:
-        """`_batch` in one of the threads that render."""
+        """`_batch` in one of the threads that render; in one of the others if some text of it takes long."""
         call = partial(with_connection, self._batch, stream, after, codecs, fresh)
-        return await self._loop.run_in_executor(self._rendering.executor, call)
+        try:
+            return await self._loop.run_in_executor(self._rendering.executor, _at_once, call)
+        except budget.NotAtOnceError as error:
+            turn = budget.Turn(budget.account_of(stream), error.size)
+        async with self._turns.turn(turn):
+            return await self._loop.run_in_executor(self._slow.executor, call)
 
     # -- following
 
@@ -359,6 +372,11 @@ class Hub:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("live_task_failed", error=repr(error), exc_info=error)
+
+
+def _at_once(call: Callable[[], T]) -> T:
+    with budget.at_once():
+        return call()
 
 
 def _as_stored(event: Event) -> Event:

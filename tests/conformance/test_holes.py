@@ -157,7 +157,7 @@ async def test_pages_show_the_same(debate: Entity, punch: Callable[[], None], ad
     def shown() -> str:
         window = queries.newest(debate.stream_id, limit=1000)
         puts, _ = queries.earlier(debate, 10**9, limit=1000)
-        return str(queries.render_window(debate, window, [])) + "".join(put.html for put in puts)
+        return str(queries.render_window(debate, window, [])[0]) + "".join(put.html for put in puts)
 
     before = await look(shown)
     await look(punch)

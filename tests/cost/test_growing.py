@@ -111,7 +111,7 @@ def said(change: Change) -> int:
 
 
 def page_of(bot: Entity) -> Element:
-    rendered = queries.render_window(bot, queries.newest(bot.stream_id), [])
+    rendered, _ = queries.render_window(bot, queries.newest(bot.stream_id), [])
     return parse(f'<div id="timeline-{bot.stream_id}">{rendered}</div>')
 
 

@@ -101,7 +101,15 @@ PAGES: dict[str, tuple[Visit, ...]] = {
     "/shared/<path:id>/": (
         Visit("/shared/debate-/debate/host/", READERS, shows=True),
         Visit("/shared/debate-/debate/host/", READERS, shows=True, query={"view": "board"}),
-        Visit("/shared/debate-/debate/host/", READERS, query={"part": "earlier", "before": "2"}),
+        Visit(
+            "/shared/debate-/debate/host/",
+            READERS,
+            query={"part": "earlier", "of": "arguments", "before": "2"},
+        ),
+    ),
+    "/value-of/<path:stream>/": (
+        Visit(f"/value-of/{SHARED}/", READERS, query={"type": "shared:argument", "key": "con-1"}, shows=True),
+        Visit(f"/value-of/{SHARED}/", READERS, query={"offset": "1"}, shows=True),
     ),
 }
 

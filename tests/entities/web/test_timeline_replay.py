@@ -17,6 +17,7 @@ from shared_state.api import Event, StreamInfo
 from shared_state.html import boards, tables
 from shared_state.html.changes import Change
 from shared_state.html.dom import dom_id
+from shared_state.html.partials import joined
 from tests.entities.web.browsing import Element, apply, parse
 
 Renderer = Callable[[StreamInfo, Sequence[Event]], list[Change]]
@@ -54,7 +55,7 @@ def comparable(root: Element) -> str:
 
 def reloaded_timeline(agent: Entity) -> Element:
     window = queries.newest(agent.stream_id, limit=100_000)
-    return parse(f'<div id="timeline-{agent.stream_id}">{queries.render_window(agent, window, [])}</div>')
+    return parse(f'<div id="timeline-{agent.stream_id}">{queries.render_window(agent, window, [])[0]}</div>')
 
 
 async def test_a_timeline_is_the_same_replayed_and_reloaded(debate: Entity) -> None:
@@ -107,7 +108,7 @@ async def test_earlier_rows_complete_the_newest_window(debate: Entity) -> None:
 
     def read_back() -> Element:
         window = queries.newest(debate.stream_id, limit=5)
-        rendered = queries.render_window(debate, window, [])
+        rendered, _ = queries.render_window(debate, window, [])
         page = parse(f'<div id="timeline-{debate.stream_id}">{rendered}</div>')
         before = window.before
         while before is not None:
@@ -141,7 +142,8 @@ async def test_tables_are_the_same_replayed_and_reloaded(debate: Entity) -> None
         stream = api.get_stream(path)
         spec = api.collections(stream.schema)["arguments"]
         rows = api.rows(stream.id, spec.type)
-        rendered = tables.render_rows(stream.id, spec, rows, tables.replaced(stream.id, rows))
+        found = tables.render_rows(stream.id, spec, rows, tables.replaced(stream.id, rows))
+        rendered = joined(html for _, html in found)
         return parse(f'<table><tbody id="{tables.body_id(stream.id, spec)}">{rendered}</tbody></table>')
 
     shown = await runtime.look(reload)
@@ -157,7 +159,8 @@ async def test_the_state_of_an_agent_is_the_same_replayed_and_reloaded(debate: E
     def reload() -> Element:
         spec = live.state_specs(debate.url)["status"]
         rows = api.rows(debate.stream_id, spec.type)
-        rendered = tables.render_rows(debate.stream_id, spec, rows, tables.replaced(debate.stream_id, rows))
+        found = tables.render_rows(debate.stream_id, spec, rows, tables.replaced(debate.stream_id, rows))
+        rendered = joined(html for _, html in found)
         return parse(
             f'<table><tbody id="{tables.body_id(debate.stream_id, spec)}">{rendered}</tbody></table>'
         )
@@ -176,7 +179,7 @@ async def test_a_board_is_the_same_replayed_and_reloaded(debate: Entity) -> None
     def reload() -> Element:
         stream = api.get_stream(path)
         (board,) = boards.boards(stream)
-        rendered = boards.render_rows(board, stream.id, api.rows(stream.id, board.spec.type))
+        rendered = boards.newest(board, stream.id).rows
         return parse(f'<div id="{board.rows_id}">{rendered}</div>')
 
     shown = await runtime.look(reload)

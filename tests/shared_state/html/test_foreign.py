@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from shared_state.core.budget import NOBODY, Account
 from shared_state.html import foreign, markdown, render_process
 from shared_state.html.foreign import SHORT, Renderer, as_it_is
 from shared_state.html.growing import Growing
@@ -101,10 +102,10 @@ def test_the_same_text_asked_for_at_once_is_rendered_once() -> None:
     asked = []
 
     class Counting(RenderProcesses):
-        def blocks(self, text: str, *, loose: bool) -> list[str]:
+        def blocks(self, text: str, *, loose: bool, account: Account = NOBODY) -> list[str]:
             asked.append(text)
             together.wait(10)
-            return super().blocks(text, loose=loose)
+            return super().blocks(text, loose=loose, account=account)
 
     together = threading.Event()
     renderer = Renderer(Counting(2))
@@ -166,7 +167,7 @@ PARENT = """
 import sys
 from shared_state.html import foreign
 foreign.html(sys.argv[1])
-print(*foreign._renderer.processes.pids(), flush=True)
+print(*foreign._renderer.quick.pids(), flush=True)
 sys.stdin.readline()
 """
 
@@ -194,7 +195,7 @@ def test_it_goes_with_its_parent(how: str) -> None:
 FORKS = """
 import os, sys
 from shared_state.html import foreign, markdown
-text, others = sys.argv[1], lambda: foreign._renderer.processes.pids()
+text, others = sys.argv[1], lambda: foreign._renderer.quick.pids()
 fine, before = foreign.html(text) == markdown.render(text), others()
 child = os.fork()
 fine = fine and foreign.html(text + "more") == markdown.render(text + "more") and len(others()) == 1

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from shared_state.html import growing, markdown
-from shared_state.html.growing import Growing
+from shared_state.html import foreign, growing, markdown
+from shared_state.html.growing import CUT, Growing
 
 PIECES = (
     "# Bees\n", "\n", "\n\n", "A paragraph of **words**.\n", "more `words`\n", "- one\n", "- two\n\n",
@@ -140,3 +140,19 @@ def test_cuts_are_no_more_than_the_text_can_pay_for() -> None:
 
         assert len(steps) > 10
         assert cost < growing.FREE + 2 * text.length // growing.SHARE + growing.SHELL
+
+
+@pytest.mark.parametrize("size", [2_000, 20_000, 60_000])
+def test_a_list_that_becomes_loose_at_its_end_costs_three_times_its_html_at_the_most(size: int) -> None:
+    """All that was shown of it is said again, so its cuts must have been few."""
+    item = "- Some words that are quite long and go on and on, as people write them.\n"
+    text = item * (size // len(item)) + "\n- last one\n"
+    said, sent = Growing(), 0
+    for start in range(0, len(text), 18):
+        said, steps = said.more(text[start : start + 18])
+        sent += len(text[start : start + 18]) + sum(len(step.html) + CUT for step in steps)
+
+    last = said.complete(text)
+
+    assert last.keep == 0
+    assert sent + len(last.html) <= 3 * sum(map(len, foreign.blocks(text)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 import pytest
@@ -92,7 +93,7 @@ def test_markdown_is_rendered_or_ended(
 def test_what_is_rendered_in_place_is_short(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def note(self: RenderProcesses, text: str, *, loose: bool) -> list[str]:
+    def note(self: RenderProcesses, text: str, **more: Any) -> list[str]:
         asked.append(len(text))
         return []
 
@@ -117,7 +118,7 @@ def test_html_is_no_multiple_of_a_text(renderer: Renderer, text: str) -> None:
 def test_a_short_text_with_a_wide_table_is_not_rendered_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixty of them in one answer kept a thread of the hub, and the interpreter, for half a minute."""
     monkeypatch.setattr(markdown, "blocks", None)
-    monkeypatch.setattr(RenderProcesses, "blocks", lambda self, text, *, loose: ["<p>elsewhere</p>"])
+    monkeypatch.setattr(RenderProcesses, "blocks", lambda self, text, **more: ["<p>elsewhere</p>"])
 
     assert len(WIDE) <= SHORT
     assert Renderer().blocks(WIDE) == ("<p>elsewhere</p>",)
