@@ -17,6 +17,7 @@ from shared_state.core.access import (
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
+from shared_state.core.json_text import MAX_DEPTH, decoded, encoded, fault
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -31,7 +32,6 @@ from shared_state.core.types import (
     StreamInfo,
     Versions,
     format_offset,
-    holds_nul,
     parse_offset,
 )
 from shared_state.exceptions import (
@@ -139,7 +139,6 @@ __all__ = [
     "granted",
     "has_every_verb",
     "heads",
-    "holds_nul",
     "how_many",
     "in_thread",
     "info_of",
@@ -166,4 +165,8 @@ __all__ = [
     "window",
     "wire",
     "written_by_others",
+    "MAX_DEPTH",
+    "decoded",
+    "encoded",
+    "fault",
 ]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from agents_site.api.errors import ApiError
 from shared_state.conf import conf
+from shared_state.core.json_text import decoded
 from shared_state.core.types import Principal
 
 Scope = Mapping[str, Any]
@@ -42,9 +43,11 @@ class Call:
     def parsed(self, model: type[Body]) -> Body:
         """The body. Raises `ApiError` 400, naming the field and the reason."""
         try:
-            return model.model_validate(orjson.loads(self.body))
-        except orjson.JSONDecodeError as error:
+            value = decoded(self.body)
+        except ValueError as error:
             raise ApiError(400, "malformed_json", f"This is not JSON: {error}.") from None
+        try:
+            return model.model_validate(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(str(part) for part in first["loc"])

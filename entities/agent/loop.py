@@ -128,7 +128,16 @@ async def _rounds(run: _Run) -> str:
             return "terminated"
         if not calls and step.value["finish_reason"] != "pause":
             return str(step.value["finish_reason"])
+        if _was_cut(run, number) and _was_cut(run, number - 1):
+            return "max_tokens"  # it was told once what to do, and did the same again
     return "max_steps"
+
+
+def _was_cut(run: _Run, number: int) -> bool:
+    """Whether the limit of a step cut a call off."""
+    step, calls = run.data.step(number), run.data.calls(number)
+    cut = step is not None and step.value["finish_reason"] == "max_tokens"
+    return cut and bool(calls) and calls[-1].value["status"] == "failed" and not calls[-1].value["args"]
 
 
 async def _think(run: _Run, number: int) -> Response:
@@ -136,7 +145,8 @@ async def _think(run: _Run, number: int) -> Response:
     messages = await in_thread(run.data.messages, run.session, run.input)
     request = _request(run, number, messages)
     spent = run_state.usage(run.data, before=number)
-    recording = StepRecorder(run.session, run.key, number, run.data.leftovers(number), spent)
+    left, limit = run.data.leftovers(number), run.config.max_tokens
+    recording = StepRecorder(run.session, run.key, number, left, spent, limit)
     async with recording as recorder, aclosing(run.provider.stream(request)) as stream:
         async for event in stream:
             if isinstance(event, StepDone):

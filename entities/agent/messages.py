@@ -36,14 +36,16 @@ class Thinking:
 class ToolCall:
     """The model asks for a tool. `id` is the provider's; `arguments` is the parsed JSON object.
 
-    `invalid` carries the raw text when the arguments were not a JSON object; the loop then answers
-    with a failed result that the model sees, and never calls the tool.
+    `invalid` carries the raw text when the arguments were not a JSON object, or one out of bounds, and `why`
+    says what is wrong with it; the loop then answers with a failed result that the model sees, and never calls
+    the tool.
     """
 
     id: str
     name: str
     arguments: Mapping[str, Any]
     invalid: str = ""
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

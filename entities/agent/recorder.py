@@ -16,17 +16,20 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
 from django.utils import timezone
 
 from entities.agent.messages import Block, Response, Text, Thinking, ToolCall
 from entities.agent.model import BlockDelta, BlockStarted, ModelEvent
 from entities.catalog import log, pace
-from entities.catalog.sanitize import MAX_TEXT, shortened
+from entities.catalog.sanitize import MAX_COMPLAINT, MAX_TEXT, require_arguments, shortened, storable
 from entities.conf import conf
 from entities.context import Session
 from shared_state.api import NewEvent
 
+MAX_NAME, MAX_ID = 200, 200
+"""How many bytes of a tool's name and of a call's id are kept, as a model gave them."""
+MAX_SHOWN = 500
+"""How much of wrong arguments, and of what is wrong with them, the model reads again."""
 MAX_DELTA = 10_000
 """How many characters one delta carries at the most."""
 BACK_OFF = 4
@@ -58,10 +61,15 @@ class StepRecorder:
     """Use as `async with`: it starts writing at once, and stops when the block is left."""
 
     def __init__(
-        self, session: Session, run: str, number: int, first: list[NewEvent], spent: Mapping[str, float]
-    ) -> None:
-        """`first`: events to begin with; `spent`: tokens and cost of the run's steps before this one."""
+        self, session: Session, run: str, number: int, first: list[NewEvent], spent: Mapping[str, float],
+        limit: int = 0,
+    ) -> None:  # fmt: skip
+        """`first`: events to begin with; `spent`: tokens and cost of the run's steps before this one.
+
+        `limit`: how many tokens the answer may have.
+        """
         self._spent = spent
+        self._limit = limit
         self._session = session
         self._run = run
         self._step = f"{run}-s{number}"
@@ -99,12 +107,13 @@ class StepRecorder:
         now = timezone.now()
         events = self._collect()
         for index, block in enumerate(response.blocks):
-            events += self._whole(index, block, log.iso(now))
+            cut = _cut_off(response, index, self._limit)
+            events += self._whole(index, block, log.iso(now), cut)
         usage = response.usage
         ended: dict[str, Any] = {
             "status": "completed", "finish_reason": response.finish_reason,
-            "stop_detail": response.stop_detail or None,
-            "model_provider": response.provider, "model_id": response.model,
+            "stop_detail": shortened(response.stop_detail, MAX_COMPLAINT) or None,
+            "model_provider": response.provider, "model_id": shortened(response.model, MAX_NAME),
             "duration_ms": round((now - self._started).total_seconds() * 1000),
             "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,
             "cache_read_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens,
@@ -120,8 +129,9 @@ class StepRecorder:
         value: dict[str, Any] = {"run_id": self._run, "started_at": log.iso(timezone.now())}
         if event.kind == "tool_call":
             value |= {
-                "step": self._step, "tool_call_id": event.tool_call_id, "tool_name": event.tool_name,
-                "status": "started",
+                "step": self._step, "status": "started",
+                "tool_call_id": shortened(storable(event.tool_call_id), MAX_ID),
+                "tool_name": shortened(storable(event.tool_name), MAX_NAME),
             }  # fmt: skip
             self._dirty.set()
         else:
@@ -165,8 +175,8 @@ class StepRecorder:
             self._dirty.set()
             await asyncio.shield(task)
 
-    def _whole(self, index: int, block: Block, now: str) -> list[NewEvent]:
-        """The completed row of a block."""
+    def _whole(self, index: int, block: Block, now: str, cut: str) -> list[NewEvent]:
+        """The completed row of a block. `cut` is what is said of a call that is not whole."""
         known = self._blocks.get(index)
         if known is None:
             self._open(BlockStarted(index, *_described(block)))
@@ -177,10 +187,10 @@ class StepRecorder:
         elif isinstance(block, Thinking):
             value |= {
                 "status": "completed", "content": shortened(block.text, MAX_TEXT),
-                "signature": block.signature or None, "encrypted": block.redacted or None,
+                "signature": _whole_or_none(block.signature), "encrypted": _whole_or_none(block.redacted),
             }  # fmt: skip
         elif isinstance(block, ToolCall):
-            value |= _called(block) or {"status": "args_complete", "args": dict(block.arguments)}
+            value |= _called(block, cut) or {"status": "args_complete", "args": dict(block.arguments)}
             if value["status"] == "args_complete":
                 del value["ended_at"]
         return [log.new(known.type, known.key, value, "update" if known.written else "insert")]
@@ -192,15 +202,41 @@ class StepRecorder:
         )
 
 
-def _called(call: ToolCall) -> dict[str, Any] | None:
-    """Why a call cannot be made, if its arguments are nothing to call with."""
-    if call.invalid:
-        why = f"The arguments were not a JSON object: {call.invalid[:500]}"
-    elif (size := len(orjson.dumps(call.arguments))) > MAX_TEXT:
-        why = f"The arguments were {size:,} bytes long; {MAX_TEXT:,} are allowed."
+def _whole_or_none(opaque: str) -> str | None:
+    """What only its provider can read is kept as it is, or not at all."""
+    return opaque if opaque and len(opaque) <= MAX_TEXT and opaque.isascii() else None
+
+
+def _called(call: ToolCall, cut: str) -> dict[str, Any] | None:
+    """Why a call cannot be made, if it was `cut` or its arguments are nothing to call with."""
+    if cut:
+        why = cut
+    elif call.invalid:
+        wrong = call.why or "they are not a JSON object"
+        why = f"The arguments cannot be used: {shortened(wrong, MAX_SHOWN)}. They were: {call.invalid[:MAX_SHOWN]}"
     else:
-        return None
-    return {"status": "failed", "args": {}, "error": why, "duration_ms": 0}
+        try:
+            require_arguments(call.arguments)
+        except ValueError as error:
+            why = f"The arguments cannot be used: {shortened(str(error), MAX_SHOWN)}."
+        else:
+            return None
+    return {"status": "failed", "args": {}, "error": shortened(why, MAX_COMPLAINT), "duration_ms": 0}
+
+
+def _cut_off(response: Response, index: int, limit: int) -> str:
+    """What the model is told of a call that its limit cut; empty for one that is whole."""
+    call = response.blocks[index]
+    is_last = index == len(response.blocks) - 1
+    if response.finish_reason != "max_tokens" or not is_last or not isinstance(call, ToolCall):
+        return ""
+    if not call.invalid:
+        return ""
+    bound = f"at {limit:,} tokens" if limit and not response.stop_detail else "at a limit"
+    return (
+        f"Your answer was cut {bound}, in the middle of this call, so it was not made. Making it again as it "
+        "was would be cut again: make a shorter call, or do the work in several smaller ones."
+    )
 
 
 def _delta(block: _Open, run: str) -> NewEvent:

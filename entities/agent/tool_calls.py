@@ -16,7 +16,7 @@ import structlog
 from django.utils import timezone
 
 from entities.catalog import log
-from entities.catalog.sanitize import MAX_COMPLAINT, shortened
+from entities.catalog.sanitize import MAX_COMPLAINT, fitted, said, shortened
 from entities.context import Scope, Session
 from entities.exceptions import EntitiesError, EntityExists
 from entities.types.tool import Tool, ToolResult
@@ -36,6 +36,11 @@ UNKNOWN_OUTCOME = (
     "The process stopped while this tool ran; whether it took effect is not known. "
     "Check before you try again."
 )  # fmt: skip
+
+MAX_NAME = 200
+"""How many bytes of a name that no tool has are kept."""
+MAX_DETAILS = 60_000
+"""How many bytes of a result's details are kept: its event carries arguments and result besides."""
 
 MAX_TRIES = 8
 """How often a call is made that finds each time, when it commits, that somebody was faster."""
@@ -58,7 +63,8 @@ async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, To
     tool = tools.get(row.value["tool_name"])
     if tool is None:
         known = ", ".join(sorted(tools)) or "none"
-        await _fail(session, run, row, f"There is no tool {row.value['tool_name']!r}; there are {known}.")
+        name = shortened(row.value["tool_name"], MAX_NAME)
+        await _fail(session, run, row, shortened(f"There is no tool {name!r}; there are {known}.", MAX_COMPLAINT))
         return False
     if row.value["status"] == "executing" and not tool.retry_safe:
         await _fail(session, run, row, UNKNOWN_OUTCOME)
@@ -104,7 +110,7 @@ async def _try(
         if tool.retry_safe and isinstance(error, OVERTAKEN) and _said(error) != before:
             raise
         if not isinstance(error, EntitiesError | SharedStateError):
-            logger.info("tool_failed", tool=tool.name, error=repr(error))
+            logger.info("tool_failed", tool=tool.name, error=_said(error))
         await _fail(session, run, key, _said(error), value, clock)
         return False
     session.leave(token)
@@ -118,7 +124,9 @@ async def _try(
 
 
 def _outcome(result: ToolResult) -> dict[str, Any]:
-    return {"result": result.content, "details": result.details, "terminate": result.terminate}
+    return {
+        "result": result.content, "details": fitted(result.details, MAX_DETAILS), "terminate": result.terminate
+    }  # fmt: skip
 
 
 def _ended(clock: float) -> dict[str, Any]:
@@ -126,9 +134,9 @@ def _ended(clock: float) -> dict[str, Any]:
 
 
 def _said(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    said = text if isinstance(error, EntitiesError | SharedStateError) else f"{type(error).__name__}: {text}"
-    return shortened(said, MAX_COMPLAINT)
+    text, name = said(error), type(error).__name__
+    is_ours = isinstance(error, EntitiesError | SharedStateError) or text == name
+    return text if is_ours else shortened(f"{name}: {text}", MAX_COMPLAINT)
 
 
 async def _fail(

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from entities.catalog.events import EVENTS, LOG_ONLY
+from entities.catalog.sanitize import tidied
 from entities.exceptions import InvalidInput
 from shared_state.core.types import NewEvent
 
@@ -26,13 +27,14 @@ def new(
 ) -> NewEvent:
     """An event of the catalogue; its `timestamp`, if it has one, is now unless the value says otherwise.
 
-    Raises `InvalidInput` if the value does not fit its class.
+    Its texts are made fit to be kept, whoever wrote them. Raises `InvalidInput` if the value does not fit its
+    class.
 
     >>> new("tags", "colour", {"value": "blue"})  # doctest: +ELLIPSIS
     NewEvent(type='tags', ...)
     """
     found = EVENTS[type]
-    value = {**value, "key": key}
+    value = {**tidied(value), "key": key}
     if type in _TIMED and "timestamp" not in value:
         value["timestamp"] = iso(datetime.now(UTC))
     try:
@@ -41,4 +43,6 @@ def new(
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(f"A {type} event needs a valid {where!r}: {first['msg']}") from None
+    except ValueError as error:  # it holds something, somewhere, that is no JSON
+        raise InvalidInput(f"A {type} event cannot hold this: {str(error):.300}") from None
     return NewEvent(type, key, whole, operation, client_key, fold=type not in LOG_ONLY)

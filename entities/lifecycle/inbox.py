@@ -6,8 +6,6 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from entities import presence
 from entities.catalog import log
 from entities.conf import conf
@@ -16,7 +14,7 @@ from entities.lookups import AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry, validated
 from entities.wakes import wake
-from shared_state.api import Event, Needs, Provenance, Unit, Verb
+from shared_state.api import Event, Needs, Provenance, Unit, Verb, encoded, fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,10 @@ def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message
 
     Raises `InvalidInput`, `EntityStopped`.
     """
-    if "\x00" in f"{key}{message_type}":
-        raise InvalidInput("Neither a key nor a message type may hold a NUL character.")
+    if fault([key, message_type]):
+        raise InvalidInput(
+            "Neither a key nor a message type may hold a NUL character or half a surrogate pair."
+        )
     whole = _payload(entity, payload, message_type)
     return Message(sender, whole, key or uuid.uuid4().hex, message_type, fresh=not key)
 
@@ -46,9 +46,9 @@ def _payload(entity: Entity, payload: Any, message_type: str) -> Any:
     """The payload with its schema's defaults."""
     _require_alive(entity)
     try:
-        size = len(orjson.dumps(payload))
-    except TypeError as error:
-        raise InvalidInput(f"A message must be JSON: {error}") from None
+        size = len(encoded(payload))
+    except ValueError as error:
+        raise InvalidInput(f"A message must be JSON that can be kept: {error}.") from None
     if size > conf.max_message_bytes:
         raise InvalidInput(
             f"The message is {size:,} bytes long; {conf.max_message_bytes:,} are allowed. Send less, "

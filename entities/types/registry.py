@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar
 
-import orjson
 from pydantic import BaseModel, ValidationError
 from typing_extensions import Unpack
 
 from entities.catalog.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
-from shared_state.api import Collection, CollectionSpec, Json, first_fault, holds_nul
+from shared_state.api import Collection, CollectionSpec, Json, encoded, first_fault
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
@@ -215,13 +214,11 @@ def _require_fit(model: type[BaseModel], value: Any, what: str) -> None:
 
 
 def _require_storable(value: Any, what: str) -> None:
-    """Raise `InvalidInput` for what is not JSON, or holds a NUL: PostgreSQL keeps no such text."""
+    """Raise `InvalidInput` for what is not JSON within its bounds."""
     try:
-        data = orjson.dumps(value)
-    except TypeError as error:
-        raise InvalidInput(f"{what}: not JSON: {error}.") from None
-    if holds_nul(data):
-        raise InvalidInput(f"{what}: a NUL character cannot be stored.")
+        encoded(value)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: {error}.") from None
 
 
 def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefinition:

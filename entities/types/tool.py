@@ -19,7 +19,7 @@ from typing import Any, TypedDict, overload
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
 from pydantic_core import to_json
 
-from entities.catalog.sanitize import storable
+from entities.catalog.sanitize import said, storable, tidied
 from entities.conf import conf
 from entities.exceptions import InvalidInput, ToolError
 from entities.types.foreign import called
@@ -298,20 +298,24 @@ def _expected(schema: Mapping[str, Any]) -> str:
 
 def _as_result(value: Any) -> ToolResult:
     if isinstance(value, ToolResult):
-        return ToolResult(_bounded(_as_text(value.content)), value.details, value.terminate)
+        return ToolResult(_bounded(_as_text(value.content)), value.details, bool(value.terminate))
     return ToolResult(_bounded(_as_text(value)))
 
 
 def _as_text(value: Any) -> str:
     """Text as it is, nothing as a word, everything else as JSON. Raises ToolError if JSON cannot carry it."""
     if isinstance(value, str):
-        return value
+        return str(value)
     if value is None:
         return "done"
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode(errors="replace")
     try:
-        return to_json(value).decode()
-    except (TypeError, ValueError) as error:
-        raise ToolError(f"The tool returned something that is neither text nor JSON: {error}") from error
+        return to_json(tidied(value), inf_nan_mode="strings").decode()
+    except Exception as error:  # what a foreign object is made into text with is foreign, too
+        raise ToolError(
+            f"The tool returned something that is neither text nor JSON: {said(error)}"
+        ) from error
 
 
 def _bounded(text: str) -> str:

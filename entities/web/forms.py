@@ -10,6 +10,7 @@ import orjson
 from django import forms
 
 from entities.models import EntityType
+from shared_state.api import decoded
 
 LONG_TEXT = 200
 """A text field that may be longer, or whose name says so, gets more than one line."""
@@ -84,8 +85,8 @@ class JsonField(forms.CharField):
         if not text:
             return None
         try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError as error:
+            return decoded(text)
+        except ValueError as error:
             raise forms.ValidationError(f"This is not JSON: {error}.") from None
 
 

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from typing import Any, ClassVar
 
-import orjson
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from shared_state.conf import conf
+from shared_state.core.json_text import decoded
 from shared_state.core.reconnect import AWAY
 from shared_state.core.types import Json, Principal
 from shared_state.exceptions import AccessDenied, SharedStateError, Unavailable
@@ -137,8 +137,8 @@ def _decode(text: str | None) -> Json:
     if len(text) * 4 > conf.max_frame_bytes and len(text.encode()) > conf.max_frame_bytes:
         raise session.FrameError("frame_too_large", f"A frame may have {conf.max_frame_bytes:,} bytes.")
     try:
-        frame = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        frame = decoded(text)
+    except ValueError as error:
         raise session.FrameError("malformed_frame", f"This is not JSON: {error}.") from None
     if not isinstance(frame, dict):
         raise session.FrameError("malformed_frame", "A frame is a JSON object.")

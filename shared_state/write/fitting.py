@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import orjson
 
-from shared_state.core.types import NewEvent, Provenance, holds_nul, is_storable
+from shared_state.core.json_text import encoded
+from shared_state.core.types import NewEvent, Provenance, is_storable
 from shared_state.exceptions import InvalidRow, RowExists, RowNotFound, TooLarge, VersionConflict
 from shared_state.write.statements import Values
 
@@ -47,17 +48,15 @@ def _check(name: str, text: str, most: int) -> None:
 def text_of(new: NewEvent, max_bytes: int) -> str:
     """The value as the log stores it. Raises `InvalidRow`, `TooLarge`."""
     try:
-        data = orjson.dumps(new.value)
-    except TypeError as error:
-        raise InvalidRow(f"{new.type} {new.key!r} is not JSON: {error}.") from None
+        data = encoded(new.value)
+    except ValueError as error:
+        raise InvalidRow(f"{new.type} {new.key!r} is not JSON that can be kept: {error}.") from None
     if len(data) > max_bytes:
         raise TooLarge(f"{new.type} {new.key!r} is {len(data):,} bytes; one event may carry {max_bytes:,}.")
     if data[:1] != b"{":
         raise InvalidRow(
             f"{new.type} {new.key!r} must be a JSON object, not {data[:40].decode(errors='replace')}."
         )
-    if holds_nul(data):
-        raise InvalidRow(f"{new.type} {new.key!r} holds a NUL character, which cannot be stored.")
     return data.decode()
 
 

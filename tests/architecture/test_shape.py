@@ -16,6 +16,8 @@ CATCH_ALL = {
     "entities/worker/worker.py": "one wake's fault must not stop the others",
     "entities/worker/runtime.py": "a handler is foreign code: its wake is settled as failed",
     "entities/agent/tool_calls.py": "a tool is foreign code: the model hears what it raises",
+    "entities/types/tool.py": "what a foreign object is put into words with is foreign, too",
+    "entities/catalog/sanitize.py": "what a foreign error or object says of itself is foreign, too",
     "entities/types/foreign.py": "users' code ends its own call, whatever it raises",
     "shared_state/write/batch.py": "a unit is foreign code: its caller hears of it, the others go on",
     "shared_state/write/writer.py": "the thread must live, and every caller hear what happened",

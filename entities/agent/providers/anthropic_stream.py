@@ -6,14 +6,13 @@ answer, and block types that we never asked for are passed over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from entities.agent.messages import Block, FinishReason, Response, Text, Thinking, ToolCall, Usage
 from entities.agent.model import BlockDelta, BlockEnded, BlockStarted, ModelEvent, ModelUnavailable
-from entities.catalog.sanitize import storable
+from entities.catalog.sanitize import called_with, storable
 
 FINISH: dict[str, FinishReason] = {
     "end_turn": "end_turn",
@@ -56,14 +55,15 @@ class OpenBlock:
                 return self._tool_call(text)
 
     def _tool_call(self, text: str) -> ToolCall:
+        # A server that does not stream arguments puts them into the first event.
+        given = self.wire.input if isinstance(self.wire.input, dict) else {}
+        call_id, name = str(self.wire.id or ""), str(self.wire.name or "")
+        if not text.strip():
+            return ToolCall(call_id, name, given)
         try:
-            # A server that does not stream arguments puts them into the first event.
-            arguments = json.loads(text) if text.strip() else (self.wire.input or {})
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
-            return ToolCall(self.wire.id, self.wire.name, {}, invalid=text)
-        return ToolCall(self.wire.id, self.wire.name, _storable(arguments))
+            return ToolCall(call_id, name, called_with(text))
+        except ValueError as error:
+            return ToolCall(call_id, name, {}, invalid=text, why=str(error))
 
 
 class StepBuilder:
@@ -137,7 +137,7 @@ class StepBuilder:
         yield block.started()
         first = getattr(wire, "text", "") or getattr(wire, "thinking", "")
         if first:
-            first = _storable(first)
+            first = storable(first)
             block.pieces.append(first)
             yield BlockDelta(block.index, first)
 
@@ -155,7 +155,7 @@ class StepBuilder:
             or getattr(delta, "partial_json", None)
         )
         if piece:
-            piece = _storable(piece)
+            piece = storable(piece)
             block.pieces.append(piece)
             yield BlockDelta(block.index, piece)
 
@@ -182,15 +182,6 @@ class StepBuilder:
         elif self.stop_reason == "model_context_window_exceeded":
             parts.append("The conversation has filled the model's context window.")
         self.stop_detail = ": ".join(str(part) for part in parts if part)
-
-
-def _storable(value: Any) -> Any:
-    """The same without what no log keeps (a NUL, half a pair of surrogates): a run must not fail over one."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {_storable(name): _storable(each) for name, each in value.items()}
-    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 def _spoiled(block: Block, why: str) -> Block:

@@ -1,0 +1,107 @@
+"""JSON in and out, by one set of bounds at every door: what is taken can be stored, read back and sent.
+
+What writes JSON goes less deep than what reads it, and wraps what it is given: a value that was taken just
+within its bound made the log that held it unreadable. Python's numbers go further than JSON's here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shared_state.core.types import holds_nul, is_storable
+
+MAX_DEPTH = 100
+"""How many arrays and objects may lie in each other. A log's answer and a frame put a few more around them."""
+
+SMALLEST, LARGEST = -(2**63), 2**64 - 1
+"""The integers that JSON is written with here."""
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_LONG_NUMBER_TEXT = re.compile(_LONG_NUMBER.pattern.decode())
+_SHOWN = 40
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON. Raises `ValueError`, with the place and the reason, for what is none or out of bounds.
+
+    >>> encoded({"a": [1, "ü"]}).decode()
+    '{"a":[1,"ü"]}'
+    """
+    try:
+        data = orjson.dumps(value)
+    except TypeError as error:
+        found = fault(value)
+        raise ValueError(found or f"not JSON: {error}") from None
+    # What is not to be written, or is written as something else, shows in the text: most values are not walked.
+    suspect = b"null" in data or data.count(b"[") + data.count(b"{") > MAX_DEPTH or holds_nul(data)
+    if suspect and (found := fault(value)):
+        raise ValueError(found)
+    if holds_nul(data):  # in something that is no plain JSON, such as a data class
+        raise ValueError("a NUL character cannot be stored")
+    return data
+
+
+def decoded(text: bytes | str) -> Any:
+    """The value of a JSON text. Raises `ValueError`, with the reason, for what is none or out of bounds.
+
+    >>> decoded("[1, 2.5]")
+    [1, 2.5]
+    """
+    value = orjson.loads(text)  # its error is a `ValueError`
+    is_bytes = isinstance(text, bytes)
+    long = _LONG_NUMBER.search(text) if isinstance(text, bytes) else _LONG_NUMBER_TEXT.search(text)
+    opened = text.count(b"[") + text.count(b"{") if is_bytes else text.count("[") + text.count("{")  # type: ignore[arg-type]
+    if opened > MAX_DEPTH and (found := fault(value, text=False)):
+        raise ValueError(found)
+    if long and (found := fault(json.loads(text), text=False)):  # this reader rounds what is too long for it
+        raise ValueError(found)
+    return value
+
+
+def fault(value: Any, *, text: bool = True) -> str:
+    """What of a value JSON cannot carry, and where; empty if nothing. `text`: look into texts, too.
+
+    What is neither a text, a number, a list nor a mapping is passed over.
+
+    >>> fault({"a": [1, float("nan")]})
+    'a.1: nan is no number that JSON knows'
+    """
+    level: list[tuple[str, Any]] = [("", value)]
+    for _ in range(MAX_DEPTH + 1):
+        within: list[tuple[str, Any]] = []
+        for place, each in level:
+            if said := _fault_of(each, text):
+                return f"{place.removeprefix('.')}: {said}" if place else said
+            if isinstance(each, Mapping):
+                within += [(f"{place}.{str(name):.{_SHOWN}}", one) for name, one in each.items()]
+            elif isinstance(each, list | tuple):
+                within += [(f"{place}.{number}", one) for number, one in enumerate(each)]
+        if not within:
+            return ""
+        level = within
+    return f"it is nested more than {MAX_DEPTH} deep"
+
+
+def _fault_of(value: Any, text: bool) -> str:
+    if isinstance(value, str):
+        return "" if not text or is_storable(value) else "a NUL or half a surrogate pair cannot be stored"
+    if isinstance(value, int):
+        beyond = not SMALLEST <= value <= LARGEST
+        return f"an integer of {value.bit_length()} bits is too large; write it as a text" if beyond else ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"{value} is no number that JSON knows"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "bytes are no JSON; write them as a text"
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                return f"the key {name!r:.{_SHOWN}} is no text"
+            if text and not is_storable(name):
+                return f"the key {name!r:.{_SHOWN}} cannot be stored"
+    return ""
