@@ -212,8 +212,8 @@ def _called(call: ToolCall, cut: str) -> dict[str, Any] | None:
     if cut:
         why = cut
     elif call.invalid:
-        wrong = call.why or "they are not a JSON object"
-        why = f"The arguments cannot be used: {shortened(wrong, MAX_SHOWN)}. They were: {call.invalid[:MAX_SHOWN]}"
+        wrong = f"cannot be used, since {shortened(call.why, MAX_SHOWN)}" if call.why else "were not a JSON object"
+        why = f"The arguments {wrong}: {call.invalid[:MAX_SHOWN]}"
     else:
         try:
             require_arguments(call.arguments)

@@ -134,9 +134,7 @@ def _ended(clock: float) -> dict[str, Any]:
 
 
 def _said(error: Exception) -> str:
-    text, name = said(error), type(error).__name__
-    is_ours = isinstance(error, EntitiesError | SharedStateError) or text == name
-    return text if is_ours else shortened(f"{name}: {text}", MAX_COMPLAINT)
+    return said(error, named=not isinstance(error, EntitiesError | SharedStateError))
 
 
 async def _fail(

@@ -42,13 +42,14 @@ def shortened(text: str, most: int) -> str:
     return f"{kept} [Cut here: {len(kept):,} of {len(text):,} characters.]"
 
 
-def said(error: BaseException) -> str:
-    """What an error says, within bounds; its class's name if it says nothing, or cannot."""
+def said(error: BaseException, *, named: bool = False) -> str:
+    """What an error says, within bounds; its class's name if it says nothing, or cannot, or if `named`."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001  it is foreign: an error in its words is no news
         text = ""
-    return shortened(storable(text), MAX_COMPLAINT) or type(error).__name__
+    name = type(error).__name__
+    return shortened(storable(f"{name}: {text}" if named and text else text or name), MAX_COMPLAINT)
 
 
 def fitted(value: Any, most: int = MAX_TEXT) -> Any:
