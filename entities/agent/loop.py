@@ -51,7 +51,9 @@ class _Run:
 async def run_agent(context: HandlerContext, config: AgentConfig, input: str | None) -> AgentResult:
     """Run the loop for a handler. Raises `RunFailed`, `RunAborted`, `ModelUnavailable` and `StaleEpoch`."""
     session, key = context.session, context.next_run()
-    data = await in_thread(run_state.load, session.stream, key)
+    wake = session.claimed.wake
+    covers = (wake.from_offset, wake.to_offset)
+    data = await in_thread(run_state.load, session.stream, key, covers=covers)
     scripted = config.test_responses
     provider = ScriptedProvider(scripted) if scripted is not None else get_provider(config.provider)
     run = _Run(context, session, config, key, input, provider, index_tools(config.tools), data)

@@ -14,7 +14,7 @@ from entities.catalog import log, partial_text
 from entities.catalog.sanitize import MAX_COMPLAINT, shortened
 from entities.context import Session
 from entities.exceptions import RunFailed
-from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of
+from shared_state.api import Event, Json, NewEvent, Row, committed, read, row_of, window
 from shared_state.models import RowRecord
 
 HISTORY = 600
@@ -81,17 +81,48 @@ def with_run(data: RunState, event: Event) -> RunState:
     return replace(data, run=run)
 
 
-def load(stream: int, key: str, before: Sequence[Row] | None = None) -> RunState:
-    """Read a run. `before` is the history of an earlier call, which does not change while the run goes on."""
+def load(
+    stream: int, key: str, before: Sequence[Row] | None = None, *, covers: tuple[int, int] | None = None
+) -> RunState:
+    """Read a run. `before` is the history of an earlier call, which does not change while the run goes on.
+
+    Without one it is read, for a wake that `covers` a range of the log.
+    """
     run = committed.row(stream, "run", key)
     own = _rows_of(stream, run) if run is not None else []
     if before is None:
-        prefix = f"{key}-"
         found = histories.newest(stream, prompt.TYPES, HISTORY)
+        if covers is not None:
+            found = _as_covered(stream, found, covers, run)
+        prefix = f"{key}-"
         before = [
             row for row in found if not row.key.startswith(prefix) and (row.type, row.key) != ("run", key)
         ]
     return RunState(key, run, own, list(before))
+
+
+def _as_covered(stream: int, newest: list[Row], covers: tuple[int, int], run: Row | None) -> list[Row]:
+    """The history of a wake: what was before its run, without messages beyond its range, but all within it.
+
+    So a run that goes on after a crash, or late, begins with what it began with; and messages that wait behind
+    it, however many, do not take the place of its own.
+    """
+    first, end = covers
+    past = [row for row in newest if row.type != "inbox" or row.created < end]
+    if len(newest) < HISTORY:
+        return past
+    if len(past) < len(newest) or run is not None:
+        others = [type for type in prompt.TYPES if type != "inbox"]
+        before = run.created if run is not None else None
+        past = window(stream, before=before, limit=HISTORY, types=others)
+        past += window(stream, before=end, limit=HISTORY, types=("inbox",))
+        past = sorted(past, key=lambda row: row.created)[-HISTORY:]
+    oldest = past[0].created if past else end
+    if oldest > first:
+        reasons = RowRecord.objects.filter(stream=stream, type__in=("inbox", "wake"))
+        missed = reasons.filter(created__gte=first, created__lt=min(end, oldest)).order_by("created")
+        past = [*map(row_of, missed), *past]
+    return past
 
 
 def _rows_of(stream: int, run: Row) -> list[Row]:

@@ -20,7 +20,9 @@ from entities.exceptions import RunAborted
 from entities.lookups import AGENTS, CLAIMED, WAKES
 from entities.models import Entity, Wake
 from entities.wakes import sql
+from entities.wakes.cover import covered
 from entities.wakes.reports import Report, reports
+from entities.wakes.wake import request_inbox
 from shared_state.api import (
     Fence,
     Needs,
@@ -141,12 +143,15 @@ def _take(unit: Unit, wake: Wake, entity: Entity, worker: str, report: Report | 
     if wake.reason != Wake.Reason.INBOX:
         fields |= _write_down(unit, wake, entity, f"w{number}", report)
     epoch = unit.streams.raise_epoch(entity.stream_id)
+    rest = None
     if first:
-        fields["to_offset"] = unit.stream(entity.stream_id).head + 1
+        fields["to_offset"], rest = covered(unit, wake, entity)
     unit.tables.change(
         wake, state=Wake.State.CLAIMED.value, attempts=wake.attempts + 1, epoch=epoch, claimed_at=unit.now,
         **fields,
     )  # fmt: skip
+    if rest is not None:
+        request_inbox(unit, entity, rest.sender, rest.offset)
     presence.touch(
         unit, entity, lease_owner=worker, lease_expires_at=unit.now + timedelta(seconds=conf.lease_seconds),
         wake_count=max(entity.wake_count, number or 0),
