@@ -139,9 +139,14 @@ async def called(work: partial[Any], *, limit: float) -> Any:
     value, error = task.result()
     if error is None:
         return value
-    if isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration):
+    if may_pass(error):
         raise error
     raise ForeignError(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what users' code raised may be raised further: it ends nothing but its call."""
+    return isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration)
 
 
 class _Call:

@@ -8,6 +8,7 @@ import pytest
 from entities.api import Collection
 from entities.testing import runtime
 from entities.types.registry import Registry
+from tests.support import killing
 from tests.support.acting import Acting
 
 
@@ -27,6 +28,12 @@ def actor(types: Registry) -> Acting:
         pass
 
     return Acting(types)
+
+
+@pytest.fixture(autouse=True)
+def _mortal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may let the process die in the midst of users' code."""
+    killing.let_through(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,9 @@ from entities.testing.runtime import (
 from entities.types.registry import Registry
 from shared_state.api import RowExists
 from tests.support.acting import Acting
+from tests.support.killing import Killed
 
 SCHEMA = SharedStateSchema(notes=Collection())
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 async def test_all_of_it_is_one_transaction(actor: Acting) -> None:

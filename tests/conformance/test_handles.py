@@ -20,10 +20,7 @@ from entities.testing.runtime import (
     values,
 )
 from entities.types.registry import Registry
-
-
-class Killed(BaseException):
-    """The process dies here."""
+from tests.support.killing import Killed
 
 
 class Order(BaseModel):

@@ -27,10 +27,7 @@ from entities.testing.runtime import (
     values,
 )
 from entities.types.registry import Registry
-
-
-class Killed(BaseException):
-    """The process dies here: no handler catches it, nothing is settled."""
+from tests.support.killing import Killed
 
 
 class Mortal:

@@ -30,10 +30,7 @@ from entities.testing.runtime import (
 )
 from entities.types.registry import Registry
 from shared_state.api import get_stream
-
-
-class Killed(BaseException):
-    """The process dies here."""
+from tests.support.killing import Killed
 
 
 class ChildArgs(BaseModel):

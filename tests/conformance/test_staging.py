@@ -23,10 +23,7 @@ from entities.testing.runtime import (
 from entities.types.registry import Registry
 from shared_state.api import RowExists, RowNotFound
 from tests.support.acting import Acting, somebody_sets
-
-
-class Killed(BaseException):
-    """The process dies here."""
+from tests.support.killing import Killed
 
 
 async def test_what_others_commit_is_seen_at_once(actor: Acting) -> None:

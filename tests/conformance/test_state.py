@@ -12,6 +12,7 @@ from entities.testing.runtime import events, expire, handle_all, recover, rows, 
 from entities.types.registry import Registry
 from shared_state.api import InvalidRow, RowExists, RowNotFound
 from tests.support.acting import Acting
+from tests.support.killing import Killed
 
 
 class Item(BaseModel):
@@ -20,10 +21,6 @@ class Item(BaseModel):
     key: str
     name: str
     done: bool = False
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 @pytest.fixture
