@@ -9,25 +9,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils import timezone
 
 from entities.agent import run_state
 from entities.agent.messages import Message, ModelRequest, Response, ToolSpec
-from entities.agent.model import ModelError, Provider, StepDone
+from entities.agent.model import ModelError, ModelRefused, Provider, StepDone
 from entities.agent.providers import get_provider
 from entities.agent.providers.scripted import ScriptedProvider
 from entities.agent.recorder import StepRecorder
 from entities.agent.run_state import RunState
 from entities.agent.tool_calls import run_calls
+from entities.agent.window import Cut, cuts, plainer, size_of, smaller, window
 from entities.catalog import log
+from entities.catalog.sanitize import said, storable
 from entities.conf import conf
 from entities.context import AgentConfig, AgentResult, HandlerContext, Session
 from entities.exceptions import RunAborted, RunFailed
 from entities.types.tool import Tool, index_tools
 from shared_state.api import NewEvent, in_thread
+
+MOST_CUTS = 10
+"""How often one step is sent again with less; each time it is half as long."""
 
 
 @dataclass
@@ -42,6 +47,12 @@ class _Run:
     provider: Provider
     tools: Mapping[str, Tool]
     data: RunState
+    cut: Cut = field(default_factory=Cut)
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Whose window it is."""
+        return self.session.stream, self.config.model or conf.model
 
     async def reload(self) -> None:
         """Read the run's own rows again."""
@@ -143,8 +154,38 @@ def _was_cut(run: _Run, number: int) -> bool:
 
 
 async def _think(run: _Run, number: int) -> Response:
-    """One model call, written down as it happens."""
+    """One step; what the model will not take of the conversation is left out, and that is said."""
     messages = await in_thread(run.data.messages, run.session, run.input)
+    run.cut = cuts.known(run.place, messages, run.cut)
+    for _ in range(MOST_CUTS):
+        try:
+            return await _ask(run, number, window(messages, run.cut))
+        except ModelRefused as error:
+            cut = plainer(messages, run.cut) if error.window == "refused" else None
+            cut = cut or smaller(messages, run.cut)
+            if not error.window or cut is None:
+                raise
+            if error.window == "too long":
+                cuts.learn(run.place, size_of(window(messages, run.cut)))
+            run.cut = cut
+            await _say_cut(run, error)
+            await run.reload()
+    return await _ask(run, number, window(messages, run.cut))
+
+
+async def _say_cut(run: _Run, error: ModelRefused) -> None:
+    """Let people know that the model does not see all of the conversation."""
+    less = f"{run.cut.turns} of its oldest turns left out" if run.cut.turns else "calls written as plain text"
+    less += f", each text cut to {run.cut.most:,} bytes" if run.cut.most else ""
+    value = {
+        "error_code": "window_cut", "run_id": run.key, "timestamp": log.iso(timezone.now()),
+        "message": f"The model did not take the whole conversation. It was sent with {less}. {said(error)}",
+    }  # fmt: skip
+    await run.session.append([log.new("error", f"{run.key}-window_cut", value, "upsert")], run.key)
+
+
+async def _ask(run: _Run, number: int, messages: tuple[Message, ...]) -> Response:
+    """One model call, written down as it happens."""
     request = _request(run, number, messages)
     spent = run_state.usage(run.data, before=number)
     left, limit = run.data.leftovers(number), run.config.max_tokens
@@ -162,7 +203,7 @@ def _request(run: _Run, number: int, messages: tuple[Message, ...]) -> ModelRequ
     config, entity = run.config, run.session.entity
     return ModelRequest(
         model=config.model or conf.model,
-        system=config.system_prompt,
+        system=storable(config.system_prompt),
         messages=messages,
         tools=tuple(ToolSpec(**tool.spec()) for tool in run.tools.values()),
         max_tokens=config.max_tokens,
@@ -194,15 +235,15 @@ def _notes(run: _Run, reason: str) -> list[NewEvent]:
     """What people should know of an end that is not the model's own."""
     steps = [row for row in run.data.own if row.type == "step"]
     detail = steps[-1].value.get("stop_detail") if steps else None
-    said = {
+    words = {
         "refusal": f"The model declined to answer{f' ({detail})' if detail else ''}.",
         "max_tokens": detail or f"The answer was cut at {run.config.max_tokens:,} tokens.",
         "max_steps": f"The run was ended after {run.config.max_steps} steps.",
     }.get(reason)
-    if said is None:
+    if words is None:
         return []
     value = {
-        "error_code": reason, "message": said, "run_id": run.key, "step_id": steps[-1].key if steps else None,
+        "error_code": reason, "message": words, "run_id": run.key, "step_id": steps[-1].key if steps else None,
         "timestamp": log.iso(timezone.now()),
     }  # fmt: skip
     return [log.new("error", f"{run.key}-{reason}", value)]

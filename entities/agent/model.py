@@ -7,6 +7,7 @@ It keeps no state between steps and writes nothing down: the loop does. To stop 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -63,6 +64,23 @@ class Provider(Protocol):
         ...
 
 
+LONGEST_WAIT = 3600.0
+"""No provider's word puts a run off for longer, in seconds: it is asked again then."""
+
+
+def bounded_wait(seconds: float) -> float:
+    """A wait that somebody else asks for, within reason."""
+    try:
+        wait = float(seconds)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return 0.0 if math.isnan(wait) else min(max(wait, 0.0), LONGEST_WAIT)
+
+
+WindowFault = Literal["", "refused", "too long"]
+"""Nothing; something in the conversation is not accepted; it is longer than the model takes."""
+
+
 class ModelError(Exception):
     """The model could not answer."""
 
@@ -71,8 +89,8 @@ class ModelError(Exception):
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())
-        self.retry_after = retry_after
-        """Seconds that the provider asked us to wait, if it did."""
+        self.retry_after = None if retry_after is None else bounded_wait(retry_after)
+        """Seconds that the provider asked us to wait, if it did; an hour at the most."""
 
 
 class ModelUnavailable(ModelError):
@@ -86,6 +104,13 @@ class ModelRefused(ModelError):
     """The provider does not accept the request: the key, the model's name or a parameter is wrong."""
 
     code = "model_refused"
+
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, window: WindowFault = ""
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.window = window
+        """What is wrong with the conversation, if anything may be: then it is sent again with less."""
 
 
 class ModelTimeout(ModelUnavailable):

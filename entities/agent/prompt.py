@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from entities.agent.messages import Block, Message, Text, Thinking, ToolAnswer, ToolCall
+from entities.catalog.sanitize import storable
 from shared_state.api import Row
 
 TYPES = ("inbox", "wake", "run", "step", "text", "reasoning", "tool_call")
@@ -20,6 +21,9 @@ TYPES = ("inbox", "wake", "run", "step", "text", "reasoning", "tool_call")
 
 LEFT_OUT = "[What was said here was declined by the model, and is left out.]"
 """In place of a turn that was refused: a model that reads it again refuses again, whatever comes after it."""
+
+UNFINISHED = "The call did not finish."
+"""What a model reads of a call that came to no result."""
 
 
 def messages(
@@ -178,8 +182,8 @@ def _answer(row: Row) -> ToolAnswer:
     value = row.value
     if value["status"] == "completed":
         return ToolAnswer(value["tool_call_id"], value["result"] or "(no output)")
-    return ToolAnswer(value["tool_call_id"], value["error"] or "The call did not finish.", is_error=True)
+    return ToolAnswer(value["tool_call_id"], value["error"] or UNFINISHED, is_error=True)
 
 
 def _user(text: str) -> Message:
-    return Message("user", (Text(text),))
+    return Message("user", (Text(storable(text)),))

@@ -39,6 +39,10 @@ INTERRUPTED = "run interrupted"
 """The outcome of a signal that is to stop a run."""
 TOO_LATE = "the run was over"
 """What it is corrected to if the handler came to its end before it heard."""
+LONGEST_PAUSE = 24 * 3600.0
+"""A wake is put off for no longer, in seconds, whatever asks for it."""
+MOST_GROWTH = 10
+"""How often the wait before the next attempt grows at the most."""
 AFTER_RUN = "interrupted after its run"
 """The same if the handler was cut off, but its runs were over by then."""
 
@@ -270,7 +274,8 @@ def failing(
             park(unit, entity, wake, message)
             _release(unit, entity, state=Entity.State.ERROR.value)
             return None
-        pause = max(conf.retry_seconds * 4 ** (wake.attempts - 1), not_before)
+        grown = conf.retry_seconds * 4 ** min(wake.attempts - 1, MOST_GROWTH)
+        pause = min(max(grown, not_before), LONGEST_PAUSE)
         again: datetime = unit.now + timedelta(seconds=pause)
         error = shortened(storable(message), MAX_COMPLAINT)
         unit.tables.change(wake, state=Wake.State.PENDING.value, due_at=again, error=error)

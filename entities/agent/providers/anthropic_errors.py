@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from entities.agent.model import ModelError, ModelRefused, ModelTimeout, ModelUnavailable
+from django.utils import timezone
+
+from entities.agent.model import (
+    ModelError,
+    ModelRefused,
+    ModelTimeout,
+    ModelUnavailable,
+    WindowFault,
+    bounded_wait,
+)
 
 NO_KEY = (
     "There is no key for the Anthropic API. Set ANTHROPIC_API_KEY and start again; "
@@ -27,6 +40,19 @@ LASTING_TYPES = frozenset(
     {"invalid_request_error", "authentication_error", "billing_error", "permission_error", "not_found_error"}
 )
 """Types of an `error` event in mid-stream, where the status is still 200, that waiting does not mend."""
+
+TOO_LONG = re.compile(
+    r"too (long|large|many (input )?tokens)|context (length|window|limit|size)|maximum (context|prompt|input)"
+    r"|exceeds? .{0,60}(tokens|bytes|context|length)",
+    re.IGNORECASE,
+)
+ABOUT_SETTINGS = re.compile(
+    r"^(model|max_tokens|thinking|tools|tool_choice|system|output_config|temperature|top_[pk]|stream|metadata)\b"
+    r"|max_tokens.{0,40}(must|should|maximum)|thinking\.type|\beffort\b|input_schema|not support"
+    r"|api.key|credit|billing|balance|quota|\bspend|usage limit|workspace|organization",
+    re.IGNORECASE,
+)
+"""Of a 400: no shorter conversation would mend it."""
 
 
 @contextmanager
@@ -65,7 +91,15 @@ def from_status(error: Any, secret: str) -> ModelError:
         wait = retry_after(error.response.headers)
         return ModelUnavailable(f"The model's server asks us to wait: {said}", retry_after=wait)
     hint = HINTS.get(status, "")
-    return ModelRefused(f"The model's server refused the request: {said}{' ' + hint if hint else ''}")
+    message = f"The model's server refused the request: {said}{' ' + hint if hint else ''}"
+    return ModelRefused(message, window=_window_fault(status, detail))
+
+
+def _window_fault(status: int, detail: str) -> WindowFault:
+    """Whether it is about the conversation, which can be cut, or about something that only people can mend."""
+    if status == 413 or (status == 400 and TOO_LONG.search(detail)):
+        return "too long"
+    return "refused" if status in (400, 422) and not ABOUT_SETTINGS.search(detail) else ""
 
 
 def is_stale_thinking(error: Any) -> bool:
@@ -79,13 +113,26 @@ def is_stale_thinking(error: Any) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait that the server asked for, in seconds, if it gave a number."""
+    """The wait that the server asked for, in seconds, if it gave a number or a date; an hour at the most."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        said = headers.get(name, "").strip()
         try:
-            return float(headers[name]) / unit
-        except (KeyError, ValueError):
-            continue
+            wait = float(said) / unit
+        except ValueError:
+            wait = _until(said)
+        if not math.isnan(wait):
+            return bounded_wait(wait)
     return None
+
+
+def _until(date: str) -> float:
+    """Seconds until an HTTP date; not a number if it is none."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - timezone.now()).total_seconds()
 
 
 def _clean(text: str, secret: str) -> str:
