@@ -79,6 +79,7 @@ from shared_state.write.unit import Unit, row_of
 from shared_state.write.writer import append, submit, unit
 
 __all__ = [
+    "MAX_DEPTH",
     "AccessDenied",
     "Changes",
     "Coalesced",
@@ -128,8 +129,11 @@ __all__ = [
     "count_rows",
     "count_rows_of",
     "database",
+    "decoded",
+    "encoded",
     "event_of",
     "events_appended",
+    "fault",
     "first_fault",
     "format_offset",
     "freeze_startup_objects",
@@ -165,8 +169,4 @@ __all__ = [
     "window",
     "wire",
     "written_by_others",
-    "MAX_DEPTH",
-    "decoded",
-    "encoded",
-    "fault",
 ]

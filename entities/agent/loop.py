@@ -162,7 +162,7 @@ async def _think(run: _Run, number: int) -> Response:
             return await _ask(run, number, window(messages, run.cut))
         except ModelRefused as error:
             cut = plainer(messages, run.cut) if error.window == "refused" else None
-            cut = cut or smaller(messages, run.cut)
+            cut = cut or smaller(messages, run.cut, whole_texts=error.window == "refused")
             if not error.window or cut is None:
                 raise
             if error.window == "too long":
@@ -175,7 +175,8 @@ async def _think(run: _Run, number: int) -> Response:
 
 async def _say_cut(run: _Run, error: ModelRefused) -> None:
     """Let people know that the model does not see all of the conversation."""
-    less = f"{run.cut.turns} of its oldest turns left out" if run.cut.turns else "calls written as plain text"
+    gone = run.cut.turns + run.cut.texts
+    less = f"{gone} of its oldest turns left out" if gone else "calls written as plain text"
     less += f", each text cut to {run.cut.most:,} bytes" if run.cut.most else ""
     value = {
         "error_code": "window_cut", "run_id": run.key, "timestamp": log.iso(timezone.now()),

@@ -37,8 +37,8 @@ class ToolCall:
     """The model asks for a tool. `id` is the provider's; `arguments` is the parsed JSON object.
 
     `invalid` carries the raw text when the arguments were not a JSON object, or one out of bounds, and `why`
-    says what is wrong with it; the loop then answers with a failed result that the model sees, and never calls
-    the tool.
+    says what is wrong with it; the loop then answers with a failed result that the model sees, and never
+    calls the tool.
     """
 
     id: str

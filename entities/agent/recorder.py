@@ -212,7 +212,11 @@ def _called(call: ToolCall, cut: str) -> dict[str, Any] | None:
     if cut:
         why = cut
     elif call.invalid:
-        wrong = f"cannot be used, since {shortened(call.why, MAX_SHOWN)}" if call.why else "were not a JSON object"
+        wrong = (
+            f"cannot be used, since {shortened(call.why, MAX_SHOWN)}"
+            if call.why
+            else "were not a JSON object"
+        )
         why = f"The arguments {wrong}: {call.invalid[:MAX_SHOWN]}"
     else:
         try:

@@ -104,8 +104,8 @@ def load(
 def _as_covered(stream: int, newest: list[Row], covers: tuple[int, int], run: Row | None) -> list[Row]:
     """The history of a wake: what was before its run, without messages beyond its range, but all within it.
 
-    So a run that goes on after a crash, or late, begins with what it began with; and messages that wait behind
-    it, however many, do not take the place of its own.
+    So a run that goes on after a crash, or late, begins with what it began with; and messages that wait
+    behind it, however many, do not take the place of its own.
     """
     first, end = covers
     past = [row for row in newest if row.type != "inbox" or row.created < end]

@@ -64,7 +64,9 @@ async def _run_call(session: Session, run: str, row: Row, tools: Mapping[str, To
     if tool is None:
         known = ", ".join(sorted(tools)) or "none"
         name = shortened(row.value["tool_name"], MAX_NAME)
-        await _fail(session, run, row, shortened(f"There is no tool {name!r}; there are {known}.", MAX_COMPLAINT))
+        await _fail(
+            session, run, row, shortened(f"There is no tool {name!r}; there are {known}.", MAX_COMPLAINT)
+        )
         return False
     if row.value["status"] == "executing" and not tool.retry_safe:
         await _fail(session, run, row, UNKNOWN_OUTCOME)

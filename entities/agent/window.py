@@ -30,6 +30,8 @@ class Cut:
 
     turns: int = 0
     """How many of the oldest turns are left out, but never what is asked now."""
+    texts: int = 0
+    """How many of the oldest texts of what is asked now are left out: those that waited with the last."""
     most: int = 0
     """How many bytes each text may have; 0 for all."""
     plain: int = 0
@@ -40,30 +42,39 @@ def window(messages: Sequence[Message], cut: Cut) -> tuple[Message, ...]:
     """The conversation as a provider takes it."""
     kept = [_plain(each) if number < cut.plain else each for number, each in enumerate(messages)]
     left_out = set(_droppable(messages)[: cut.turns])
+    if cut.texts:
+        asked = _asked(messages)
+        kept[asked] = _without(kept[asked], cut.texts)
     kept = [each for number, each in enumerate(kept) if number not in left_out]
     if cut.most:
         kept = [_shortened(each, cut.most) for each in kept]
-    if left_out:
-        note = f"[The conversation was too long for the model: its {len(left_out)} oldest turns are left out.]"
+    if left_out or cut.texts:
+        note = f"[The conversation could not be sent whole: its {len(left_out) + cut.texts} oldest turns are left out.]"
         kept.insert(0, Message("user", (Text(note),)))
     return _paired(merged(kept))
 
 
-def smaller(messages: Sequence[Message], cut: Cut) -> Cut | None:
-    """A cut that leaves half of what `cut` leaves; `None` if there is nothing left to leave out."""
-    goal = size_of(window(messages, cut)) // 2
+def smaller(messages: Sequence[Message], cut: Cut, *, whole_texts: bool = False) -> Cut | None:
+    """A cut that leaves half of what `cut` leaves; `None` if there is nothing left to leave out.
+
+    `whole_texts`: of what is asked, the older texts go as a whole before any is cut.
+    """
+    given, goal = cut, size_of(window(messages, cut)) // 2
     droppable = len(_droppable(messages))
     while cut.turns < droppable:
         cut = replace(cut, turns=cut.turns + 1)
         if size_of(window(messages, cut)) <= goal:
             return cut
+    older = _texts_of(messages) - 1
+    if whole_texts and cut.texts < older:
+        return replace(cut, texts=(cut.texts + older + 1) // 2)
     most = cut.most or max((_size(block) for each in messages for block in each.blocks), default=0)
     while most > LEAST:
         most = max(LEAST, most // 2)
         cut = replace(cut, most=most)
         if size_of(window(messages, cut)) <= goal:
             return cut
-    return None if goal < LEAST or cut.most == LEAST else cut
+    return cut if cut != given else None
 
 
 def plainer(messages: Sequence[Message], cut: Cut) -> Cut | None:
@@ -81,9 +92,25 @@ def size_of(messages: Iterable[Message]) -> int:
 
 def _droppable(messages: Sequence[Message]) -> list[int]:
     """The turns that may be left out, the oldest first: not what is asked, nor the last answers to it."""
-    asked = max((n for n, each in enumerate(messages) if _asks(each)), default=-1)
+    asked = _asked(messages)
     last = range(max(asked + 1, len(messages) - 2), len(messages))
     return [number for number in range(len(messages)) if number != asked and number not in last]
+
+
+def _asked(messages: Sequence[Message]) -> int:
+    """The turn that is answered now; -1 if there is none."""
+    return max((number for number, each in enumerate(messages) if _asks(each)), default=-1)
+
+
+def _texts_of(messages: Sequence[Message]) -> int:
+    asked = _asked(messages)
+    return 0 if asked < 0 else sum(isinstance(block, Text) for block in messages[asked].blocks)
+
+
+def _without(message: Message, oldest: int) -> Message:
+    """The same without so many of its texts."""
+    places = [place for place, block in enumerate(message.blocks) if isinstance(block, Text)][:oldest]
+    return Message(message.role, tuple(b for place, b in enumerate(message.blocks) if place not in places))
 
 
 def _asks(message: Message) -> bool:
@@ -140,7 +167,9 @@ def _paired(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Each call with a name and an id that providers take, its own, and with its answer right after it."""
     result: list[Message] = []
     seen: set[str] = set()
-    open: dict[str, deque[str]] = defaultdict(deque)  # by the id that was given, those that wait for an answer
+    open: dict[str, deque[str]] = defaultdict(
+        deque
+    )  # by the id that was given, those that wait for an answer
     for message in messages:
         if message.role == "assistant":
             blocks = tuple(_named(block, seen, open) for block in message.blocks)

@@ -44,5 +44,5 @@ def new(
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(f"A {type} event needs a valid {where!r}: {first['msg']}") from None
     except ValueError as error:  # it holds something, somewhere, that is no JSON
-        raise InvalidInput(f"A {type} event cannot hold this: {str(error):.300}") from None
+        raise InvalidInput(f"A {type} event cannot hold this: {error!s:.300}") from None
     return NewEvent(type, key, whole, operation, client_key, fold=type not in LOG_ONLY)

@@ -79,7 +79,7 @@ def fault(value: Any, *, text: bool = True) -> str:
             if said := _fault_of(each, text):
                 return f"{place.removeprefix('.')}: {said}" if place else said
             if isinstance(each, Mapping):
-                within += [(f"{place}.{str(name):.{_SHOWN}}", one) for name, one in each.items()]
+                within += [(f"{place}.{name!s:.{_SHOWN}}", one) for name, one in each.items()]
             elif isinstance(each, list | tuple):
                 within += [(f"{place}.{number}", one) for number, one in enumerate(each)]
         if not within:

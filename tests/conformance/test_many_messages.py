@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from entities.agent import run_state
 from entities.agent.messages import ModelRequest
 from entities.testing.runtime import handle_all, handle_next, rows, spawn, tell, wakes
 from entities.types.registry import Registry
@@ -79,8 +80,11 @@ async def test_messages_beyond_a_wake_wait_while_it_runs_and_have_one_wake_with_
     assert [wake.state for wake in await wakes(url)] == ["done", "done"]
 
 
-@pytest.mark.parametrize("steps", [300])
-async def test_a_message_that_waited_behind_a_long_run_is_shown(types: Registry, steps: int) -> None:
+async def test_a_message_that_waited_behind_a_long_run_is_shown(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 20
+    monkeypatch.setattr(run_state, "HISTORY", 30)
     windows: list[str] = []
     url = ""
 

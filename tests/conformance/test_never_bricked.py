@@ -79,7 +79,9 @@ async def test_a_run_whose_own_results_are_too_long_goes_on_with_its_question(ty
     assert all("the question" in "".join(each.text for each in one.messages) for one in talker.taken)
     for request in talker.taken:
         calls = [b.id for each in request.messages for b in each.blocks if isinstance(b, ToolCall)]
-        answers = [b.tool_call_id for each in request.messages for b in each.blocks if isinstance(b, ToolAnswer)]
+        answers = [
+            b.tool_call_id for each in request.messages for b in each.blocks if isinstance(b, ToolAnswer)
+        ]
         assert calls == answers
 
 
@@ -138,7 +140,10 @@ async def test_a_refusal_of_the_key_is_not_tried_again(types: Registry) -> None:
         [ToolCall("", "look", {}), ToolCall("", "look", {})],
         [ToolCall("a b", "", {}), ToolCall("a_b", "look\x00\ud800<", {})],
         [ToolCall("x" * 9_000, "n" * 9_000, {}), ToolCall("x" * 8_000, "look", {})],
-        [ToolCall("t", "look", {"n": 2**80}), ToolCall("t", "look", {"n": float("nan"), "b": b"x", "s": "\ud800"})],
+        [
+            ToolCall("t", "look", {"n": 2**80}),
+            ToolCall("t", "look", {"n": float("nan"), "b": b"x", "s": "\ud800"}),
+        ],
     ],
 )
 async def test_odd_calls_are_answered_and_go_back_with_ids_and_names_that_every_api_takes(

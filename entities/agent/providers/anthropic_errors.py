@@ -96,7 +96,7 @@ def from_status(error: Any, secret: str) -> ModelError:
 
 
 def _window_fault(status: int, detail: str) -> WindowFault:
-    """Whether it is about the conversation, which can be cut, or about something that only people can mend."""
+    """Whether it is about the conversation, which can be cut, or about what only people can mend."""
     if status == 413 or (status == 400 and TOO_LONG.search(detail)):
         return "too long"
     return "refused" if status in (400, 422) and not ABOUT_SETTINGS.search(detail) else ""

@@ -62,7 +62,7 @@ def _calls(calls: Sequence[tuple[str, dict[str, Any]]], seed: str) -> tuple[Tool
 
 def _spoken(index: int, block: Block) -> tuple[BlockStarted, list[str]]:
     if isinstance(block, ToolCall):
-        said = block.invalid or json.dumps(dict(block.arguments))
+        said = block.invalid or json.dumps(dict(block.arguments), default=str)
         return BlockStarted(index, "tool_call", block.id, block.name), [said]
     kind: Any = "thinking" if isinstance(block, Thinking) else "text"
     text = block.text if isinstance(block, Text | Thinking) else ""
