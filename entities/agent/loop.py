@@ -244,8 +244,8 @@ def _notes(run: _Run, reason: str) -> list[NewEvent]:
     if words is None:
         return []
     value = {
-        "error_code": reason, "message": words, "run_id": run.key, "step_id": steps[-1].key if steps else None,
-        "timestamp": log.iso(timezone.now()),
+        "error_code": reason, "message": words, "run_id": run.key,
+        "step_id": steps[-1].key if steps else None, "timestamp": log.iso(timezone.now()),
     }  # fmt: skip
     return [log.new("error", f"{run.key}-{reason}", value)]
 

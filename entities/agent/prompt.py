@@ -22,7 +22,7 @@ TYPES = ("inbox", "wake", "run", "step", "text", "reasoning", "tool_call")
 LEFT_OUT = "[What was said here was declined by the model, and is left out.]"
 """In place of a turn that was refused: a model that reads it again refuses again, whatever comes after it."""
 
-UNFINISHED = "The call did not finish."
+NO_RESULT = "The call did not finish."
 """What a model reads of a call that came to no result."""
 
 
@@ -182,7 +182,7 @@ def _answer(row: Row) -> ToolAnswer:
     value = row.value
     if value["status"] == "completed":
         return ToolAnswer(value["tool_call_id"], value["result"] or "(no output)")
-    return ToolAnswer(value["tool_call_id"], value["error"] or UNFINISHED, is_error=True)
+    return ToolAnswer(value["tool_call_id"], value["error"] or NO_RESULT, is_error=True)
 
 
 def _user(text: str) -> Message:

@@ -127,7 +127,8 @@ async def _try(
 
 def _outcome(result: ToolResult) -> dict[str, Any]:
     return {
-        "result": result.content, "details": fitted(result.details, MAX_DETAILS), "terminate": result.terminate
+        "result": result.content, "terminate": result.terminate,
+        "details": fitted(result.details, MAX_DETAILS),
     }  # fmt: skip
 
 

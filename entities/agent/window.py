@@ -1,8 +1,8 @@
 """What of a conversation goes to a model: fit for any provider, and cut where one will not take it whole.
 
-A conversation is never given up over what was said in it. What a model said once goes back to it for ever, so
-names and ids that no provider takes are made to fit; what one still refuses is written as plain text, then cut
-from the oldest turns on, then within texts. Each time a note says so. All of it is pure.
+A conversation is never given up over what was said in it. What a model said once goes back to it for ever,
+so names and ids that no provider takes are made to fit; what one still refuses is written as plain text, then
+cut from the oldest turns on, then within texts. Each time a note says so. All of it is pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from entities.agent.messages import Block, Message, Text, Thinking, ToolAnswer, ToolCall
-from entities.agent.prompt import UNFINISHED, merged
+from entities.agent.prompt import NO_RESULT, merged
 from entities.catalog import sanitize
 
 FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]")
@@ -49,7 +49,8 @@ def window(messages: Sequence[Message], cut: Cut) -> tuple[Message, ...]:
     if cut.most:
         kept = [_shortened(each, cut.most) for each in kept]
     if left_out or cut.texts:
-        note = f"[The conversation could not be sent whole: its {len(left_out) + cut.texts} oldest turns are left out.]"
+        gone = len(left_out) + cut.texts
+        note = f"[The conversation could not be sent whole: its {gone} oldest turns are left out.]"
         kept.insert(0, Message("user", (Text(note),)))
     return _paired(merged(kept))
 
@@ -205,7 +206,7 @@ def _unanswered(open: dict[str, deque[str]]) -> Iterable[ToolAnswer]:
     """Answers for calls that have none; nothing is open afterwards."""
     for waiting in open.values():
         while waiting:
-            yield ToolAnswer(waiting.popleft(), UNFINISHED, is_error=True)
+            yield ToolAnswer(waiting.popleft(), NO_RESULT, is_error=True)
 
 
 class Cuts:

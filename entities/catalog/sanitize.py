@@ -118,7 +118,10 @@ def _words(value: Any) -> str:
         plain = to_jsonable_python(value, inf_nan_mode="strings")
         return plain if isinstance(plain, str) else to_json(plain).decode()
     except Exception:  # noqa: BLE001  it is foreign
-        pass
+        return _said_by(value)
+
+
+def _said_by(value: Any) -> str:
     try:
         return str(value)
     except Exception:  # noqa: BLE001  it is foreign
@@ -138,7 +141,7 @@ def called_with(raw: str) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"they are not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise ValueError("they are not a JSON object")
+        raise ValueError("they are not a JSON object")  # noqa: TRY004  a text's fault, not a caller's
     require_arguments(found)
     return tidied(found)  # type: ignore[no-any-return]
 

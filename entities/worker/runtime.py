@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from entities.agent import prompt, run_state
 from entities.agent.loop import run_agent
-from entities.agent.model import ModelError
+from entities.agent.model import ModelError, bounded_wait
 from entities.catalog import log
-from entities.catalog.sanitize import MAX_COMPLAINT
+from entities.catalog.sanitize import MAX_COMPLAINT, said
 from entities.conf import conf
 from entities.context import HandlerContext, Session, Setup, WakeEvent
 from entities.exceptions import EntitiesError, ForeignError, RunAborted, RunFailed, WorkerDied
@@ -108,7 +108,7 @@ async def execute(execution: Execution) -> None:
         await _close_orphans(execution, "handler_ended", "The handler ended before its run did.")
         await _settle(execution)
     except (RunFailed, RunAborted) as error:
-        logger.info("run_ended", entity=execution.url, reason=str(error))
+        logger.info("run_ended", entity=execution.url, reason=said(error))
         aborted = isinstance(error, RunAborted)
         execution.interrupted |= aborted  # it may have seen the signal before it was told
         execution.by_itself = not aborted
@@ -119,11 +119,11 @@ async def execute(execution: Execution) -> None:
         await _stopped(execution)
         raise
     except ModelError as error:
-        await _put_off(execution, f"{error.code}: {error}", error.retry_after or 0.0)
+        wait = bounded_wait(error.retry_after or 0.0)
+        await _put_off(execution, f"{error.code}: {said(error)}", wait)
     except Exception as error:
         logger.exception("handler_failed", entity=execution.url)
-        said = str(error) if isinstance(error, ForeignError) else f"{type(error).__name__}: {error}"
-        await _put_off(execution, said)
+        await _put_off(execution, said(error, named=not isinstance(error, ForeignError)))
 
 
 async def _build(execution: Execution) -> None:

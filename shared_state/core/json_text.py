@@ -17,7 +17,7 @@ import orjson
 from shared_state.core.types import holds_nul, is_storable
 
 MAX_DEPTH = 100
-"""How many arrays and objects may lie in each other. A log's answer and a frame put a few more around them."""
+"""How many arrays and objects may lie in each other. An answer and a frame put a few more around them."""
 
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 """The integers that JSON is written with here."""
@@ -38,7 +38,7 @@ def encoded(value: Any) -> bytes:
     except TypeError as error:
         found = fault(value)
         raise ValueError(found or f"not JSON: {error}") from None
-    # What is not to be written, or is written as something else, shows in the text: most values are not walked.
+    # What is not to be written, or was written as something else, shows in the text: few values are walked.
     suspect = b"null" in data or data.count(b"[") + data.count(b"{") > MAX_DEPTH or holds_nul(data)
     if suspect and (found := fault(value)):
         raise ValueError(found)

@@ -17,6 +17,7 @@ from entities.agent.model import (
     ModelUnavailable,
 )
 from entities.agent.providers.anthropic import AnthropicProvider
+from entities.agent.providers.anthropic_errors import retry_after
 from tests.entities.agent.asking import events_of, request, response_of
 from tests.support.anthropic_replies import Fault, Reply, overloaded, rate_limited, unauthorized
 from tests.support.anthropic_server import KEY, AnthropicServer
@@ -211,3 +212,45 @@ async def test_key_is_in_no_message_and_no_log(
 
 def test_unauthorized_is_what_the_api_calls_a_wrong_key() -> None:
     assert unauthorized().body()["error"]["type"] == "authentication_error"
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("3", 3, 3), ("1795600000", 3600, 3600), ("inf", 3600, 3600), ("1e12", 3600, 3600), ("-5", 0, 0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0), ("Fri, 31 Dec 2100 23:59:59 GMT", 3600, 3600),
+    ],
+)  # fmt: skip
+def test_a_wait_is_a_number_or_a_date_and_has_bounds(said: str, least: float, most: float) -> None:
+    wait = retry_after({"retry-after": said})
+    assert wait is not None
+    assert least <= wait <= most
+
+
+@pytest.mark.parametrize("said", ["nan", "", "soon", "Fri, 99 Foo", "9" * 5_000 + "x"])
+def test_what_is_no_wait_is_none(said: str) -> None:
+    assert retry_after({"retry-after": said}) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "window"),
+    [
+        (400, "prompt is too long: 212000 tokens > 200000 maximum", "too long"),
+        (400, "input length and `max_tokens` exceed context limit: 190000 + 16000 > 200000", "too long"),
+        (400, "This model's maximum context length is 128000 tokens", "too long"),
+        (413, "Request exceeds the maximum size", "too long"),
+        (400, "messages.3.content.0.tool_use.name: String should match pattern", "refused"),
+        (400, "`tool_use` ids must be unique", "refused"),
+        (400, "The request body is not valid JSON: no low surrogate in string", "refused"),
+        (400, "max_tokens: 999999 > 64000, which is the maximum allowed", ""),
+        (400, "Your credit balance is too low to access the API", ""),
+        (401, "invalid x-api-key", ""),
+    ],
+)
+async def test_a_refusal_says_whether_less_of_the_conversation_may_be_taken(
+    api: AnthropicServer, provider: AnthropicProvider, status: int, said: str, window: str
+) -> None:
+    api.add(Fault(status, "invalid_request_error", said))
+    error = await error_of(provider, max_retries=0)
+    assert isinstance(error, ModelRefused)
+    assert error.window == window
