@@ -97,7 +97,8 @@ def describe_wake(value: Mapping[str, Any]) -> str:
         return f"[nothing changed in {value['source']} for the time you set]"
     if changes := value.get("changes"):
         listed = ", ".join(f"{c['kind']} {c['collection']} {c['key']}" for c in changes[:20])
-        return f"[{len(changes)} changes in {value['source']}: {listed}]"
+        more = f" and {len(changes) - 20} more" if len(changes) > 20 else ""
+        return f"[{len(changes)} changes in {value['source']}: {listed}{more}]"
     return f"[woken by {value['source']}]"
 
 
