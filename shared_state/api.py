@@ -17,6 +17,7 @@ from shared_state.core.access import (
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
+from shared_state.core.model_json import Unfit, as_json, fitted, read_as
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -114,12 +115,14 @@ __all__ = [
     "StreamNotFound",
     "Tables",
     "TooLarge",
+    "Unfit",
     "Unit",
     "Verb",
     "VersionConflict",
     "Versions",
     "append",
     "archive",
+    "as_json",
     "clock",
     "collection",
     "collections",
@@ -131,6 +134,7 @@ __all__ = [
     "event_of",
     "events_appended",
     "first_fault",
+    "fitted",
     "format_offset",
     "freeze_startup_objects",
     "get_stream",
@@ -149,6 +153,7 @@ __all__ = [
     "parse_offset",
     "principal_of",
     "read",
+    "read_as",
     "read_newest",
     "read_ranges",
     "require",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -128,7 +128,8 @@ async def observe(
         await session.change(_observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
     if isinstance(source, EntitySource):
         return EntityHandle(session, await session.read(lambda reader: _entity(reader, me, source.url)), own)
-    chosen = own if source.schema is None else {name: own[name] for name in source.schema}
+    given = own if source.schema is None else source.schema
+    chosen = {name: replace(own[name], model=spec.model) for name, spec in given.items()}
     return SharedState(session, source.id, StreamRef(session, stream.id, source.path), chosen)
 
 

@@ -183,8 +183,8 @@ def from_model(
 ) -> Tool:
     """A tool whose parameters are a pydantic model's fields; `function` gets them as keyword arguments.
 
-    For tools that are generated. Who calls sees fields by their aliases, the function by their names, and extra
-    ones if the model keeps them. Raises InvalidInput for what a model's API would refuse.
+    For tools that are generated. Who calls sees fields by their aliases, the function by their names, and
+    extra ones if the model keeps them. Raises InvalidInput for what a model's API would refuse.
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} cannot name a tool: use 1 to 64 letters, digits, '_' or '-'.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic
@@ -22,6 +23,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from typing_extensions import TypeVar
 
+from shared_state.core.model_json import Unfit, as_json, fitted, formats, names, takes_names
 from shared_state.core.types import Json
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
 
@@ -63,7 +65,7 @@ class Collection(Generic[M]):
             )
         return CollectionSpec(
             name, self.type or f"{prefix}{name}", self.primary_key, json_schema,
-            self.operations, self.externally_writable, dict(self.board or {}),
+            self.operations, self.externally_writable, dict(self.board or {}), self.model,
         )  # fmt: skip
 
 
@@ -78,6 +80,8 @@ class CollectionSpec:
     operations: tuple[str, ...] = ("insert",)
     externally_writable: bool = False
     board: Json = field(default_factory=dict)
+    model: builtins.type[BaseModel] | None = field(default=None, compare=False, repr=False)
+    """The model that the schema was made from, where this process knows it; it is not stored."""
 
     def to_json(self) -> Json:
         """The JSON that is stored and sent."""
@@ -118,10 +122,50 @@ class CollectionSpec:
             )
         return str(key)
 
+    def key_text(self, key: Any) -> str:
+        """A primary key as the log has it, from Python: a UUID, a date, an enum."""
+        return str(as_json(key))
+
+    def named(self, fields: Mapping[str, Any]) -> Json:
+        """Fields under the names that rows have, if the model takes other ones for them."""
+        if self.model is None or not takes_names(self.model):
+            return dict(fields)
+        known = names(self.model)
+        return {known.get(name, name): value for name, value in fields.items()}
+
+    def fitted(self, row: Mapping[str, Any] | BaseModel) -> Json:
+        """The row as JSON, from whatever the model takes; where there is none, from what can be JSON.
+
+        Raises `InvalidRow` as `valid`. A model's validators are users' code: never call this in the writer.
+        """
+        try:
+            if self.model is None:
+                return self.valid(as_json(row))
+            if isinstance(row, BaseModel):
+                return self.valid(fitted(self.model, row if isinstance(row, self.model) else as_json(row)))
+            ours, others = self._parted(row)
+            return self.valid({**as_json(others), **fitted(self.model, ours)})
+        except Unfit as unfit:
+            with suppress(Unfit):
+                self.valid(as_json(row))  # a schema's words for it are those that everybody else reads
+            where = f", {unfit.where}" if unfit.where else ""
+            raise InvalidRow(f"{self.name}{where}: {unfit.why:.500}") from None
+
+    def readable(self, row: Mapping[str, Any]) -> Json:
+        """What the model may be told of a row: without fields that only a newer schema has."""
+        return self._parted(row)[0]
+
+    def _parted(self, row: Mapping[str, Any]) -> tuple[Json, Json]:
+        """A row's fields for the model, and those that it knows nothing of but the stored schema does."""
+        known = set() if self.model is None else {*self.model.model_fields, *names(self.model).values()}
+        others = {name: row[name] for name in _fields(self.json_schema or {}) if name in row} if known else {}
+        others = {name: value for name, value in others.items() if name not in known}
+        return {name: value for name, value in row.items() if name not in others}, others
+
     def valid(self, row: Mapping[str, Any] | BaseModel) -> Json:
         """The row with defaults filled in. Raises `InvalidRow`, naming the field and the reason."""
         # The schema names fields as JSON does: by their aliases.
-        value = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row)
+        value: Json = as_json(row) if isinstance(row, BaseModel) else dict(row)
         if self.json_schema is None:
             return value
         for name, rule in _fields(self.json_schema).items():
@@ -245,4 +289,4 @@ def _validator(schema: str) -> Draft202012Validator:
     except BadSchema as error:
         raise SchemaError(f"This is not a JSON Schema: {error.message:.500}") from None
     # An empty registry: whoever writes a schema must not make this process fetch an address.
-    return Draft202012Validator(parsed, registry=Registry())
+    return Draft202012Validator(parsed, registry=Registry(), format_checker=formats)

@@ -55,7 +55,7 @@ class Dog(BaseModel):
 class Area(BaseModel):
     width: int = Field(alias="theWidth")
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def twice(self) -> int:
         return 2 * self.width
@@ -115,13 +115,13 @@ def _with_parameters(function: Callable[..., Any], hints: dict[str, Any]) -> Cal
 
 async def test_a_field_says_what_a_parameter_is() -> None:
     @tool
-    async def weather(
+    async def weather(  # noqa: D417
         city: str = Field(description="The city.", min_length=2),
         days: int = Field(default=3, ge=1, le=9),
         units: Annotated[str, Field(pattern="^[CF]$")] = "C",
-        tags: list[str] = Field(default_factory=list),
+        tags: list[str] = Field(default_factory=list),  # noqa: B008
         *,
-        due_date: date | None = Field(None, alias="dueDate"),
+        due_date: date | None = Field(None, alias="dueDate"),  # noqa: B008
         shout: str = Field(default_factory=lambda given: given["city"].upper()),
     ) -> list[Any]:
         """Weather.
@@ -146,17 +146,21 @@ async def test_a_field_says_what_a_parameter_is() -> None:
             await weather.call({"city": "Rome", **wrong})
 
 
-async def test_a_default_of_none_may_be_said_whatever_the_type() -> None:
-    def even(value: int) -> int:
-        if value % 2:
-            raise ValueError("odd")
-        return value
+def even(value: int) -> int:
+    if value % 2:
+        raise ValueError("odd")
+    return value
 
+
+Even = Annotated[int, AfterValidator(even), Field(ge=2, description="Even.")]
+
+
+async def test_a_default_of_none_may_be_said_whatever_the_type() -> None:
     @tool
     async def search(
         limit: int = None,  # type: ignore[assignment]  # noqa: RUF013
-        page: Annotated[int, AfterValidator(even), Field(ge=2, description="Even.")] = None,  # type: ignore[assignment]
-        size: int = Field(None, le=5),
+        page: Even = None,  # type: ignore[assignment]
+        size: int = Field(None, le=5),  # type: ignore[assignment]
     ) -> list[Any]:
         """Search."""
         return [limit, page, size]
@@ -218,7 +222,7 @@ class Spaced(BaseModel):
     inner: int = Field(alias="the width")
 
 
-def odd_name(größe: int) -> None: ...
+def odd_name(größe: int) -> None: ...  # noqa: PLC2401
 def odd_alias(size: int = Field(alias="the size")) -> None: ...
 def long_name(size: int = Field(alias="x" * 65)) -> None: ...
 def odd_field(area: Spaced) -> None: ...
