@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Generic
 
 import orjson
@@ -23,6 +24,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from typing_extensions import TypeVar
 
+from shared_state.core.growth import differences, grown
 from shared_state.core.model_json import Unfit, as_json, fitted, formats, names, takes_names
 from shared_state.core.types import Json
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
@@ -34,6 +36,11 @@ _PARTS: Mapping[str, type | tuple[type, ...]] = {
 _OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
 _KEY_LENGTH = 255
 _RULES = {"type": "event type", "primary_key": "primary key", "json_schema": "schema of its rows"}
+_MOST_SAID = 5
+_MIGRATE = (
+    "New fields need a default; for other rules make a shared state with another id, by mkdb, and insert the "
+    "rows of this one in the form that they have there."
+)
 
 
 M = TypeVar("M", bound=BaseModel, default=Any)
@@ -218,9 +225,13 @@ class SharedStateSchema(Mapping[str, CollectionSpec]):
         """A schema from either form."""
         return value if isinstance(value, SharedStateSchema) else cls.from_json(value)
 
-    def require_agreement(self, stored: Mapping[str, Any], where: str) -> None:
-        """Raise `SchemaMismatch` unless every collection named here is stored there with the same rules."""
+    def agreed(self, stored: Mapping[str, Any], where: str) -> Json:
+        """The stored schema with what this one says of its collections: words, and optional fields.
+
+        Raises `SchemaMismatch` unless every collection named here is stored there with rules that agree.
+        """
         theirs = collections(stored)
+        found = dict(stored)
         for name, spec in self.items():
             if name not in theirs:
                 raise SchemaMismatch(
@@ -228,10 +239,17 @@ class SharedStateSchema(Mapping[str, CollectionSpec]):
                 )
             for part, word in _RULES.items():
                 there, here = getattr(theirs[name], part), getattr(spec, part)
-                if there != here:
-                    raise SchemaMismatch(
-                        f"{where}: collection {name!r} is stored with {_differ(word, there, here)}"
-                    )
+                if there == here:
+                    continue
+                if part != "json_schema" or there is None or here is None:
+                    differ = f"another {word} ({there!r:.200}) than the one you gave ({here!r:.200})"
+                elif unlike := list(islice(differences(there, here), _MOST_SAID)):
+                    differ = f"another {word} than the one you gave; they differ in {', '.join(unlike)}"
+                else:
+                    found[name] = {**stored[name], "schema": grown(there, here)}
+                    continue
+                raise SchemaMismatch(f"{where}: collection {name!r} is stored with {differ}. {_MIGRATE}")
+        return found
 
 
 def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
@@ -241,16 +259,6 @@ def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
             f"The stored schema cannot be read: {schema!r:.300} is not an object of collections."
         )
     return {name: CollectionSpec.from_json(name, value) for name, value in schema.items()}
-
-
-def _differ(word: str, there: Any, here: Any) -> str:
-    """Say where two rules differ: field by field if both are schemas, since whole ones are long."""
-    if not isinstance(there, Mapping) or not isinstance(here, Mapping):
-        return f"another {word} ({there!r:.200}) than the one you gave ({here!r:.200})."
-    ours, others = ({**rule, **_fields(rule)} for rule in (here, there))
-    fields = sorted(name for name in ours.keys() | others.keys() if ours.get(name) != others.get(name))
-    named = [name for name in fields if name != "properties"] or fields
-    return f"another {word} than the one you gave; they differ in {', '.join(map(repr, named))}."
 
 
 def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
