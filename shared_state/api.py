@@ -17,7 +17,7 @@ from shared_state.core.access import (
 from shared_state.core.coalesced import Coalesced
 from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
-from shared_state.core.model_json import Unfit, as_json, fitted, read_as
+from shared_state.core.model_json import Unfit, as_json, fitted, read_as, takes_names
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -163,6 +163,7 @@ __all__ = [
     "rows",
     "sees_all",
     "submit",
+    "takes_names",
     "together",
     "unit",
     "verbs",

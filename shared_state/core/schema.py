@@ -154,7 +154,7 @@ class CollectionSpec:
             return self.valid({**as_json(others), **fitted(self.model, ours)})
         except Unfit as unfit:
             with suppress(Unfit):
-                self.valid(as_json(row))  # a schema's words for it are those that everybody else reads
+                self._require_valid(as_json(row), with_formats=False)  # in the words that others read
             where = f", {unfit.where}" if unfit.where else ""
             raise InvalidRow(f"{self.name}{where}: {unfit.why:.500}") from None
 
@@ -178,14 +178,17 @@ class CollectionSpec:
         for name, rule in _fields(self.json_schema).items():
             if name not in value and isinstance(rule, Mapping) and "default" in rule:
                 value[name] = copy.deepcopy(rule["default"])
+        self._require_valid(value)
+        return value
+
+    def _require_valid(self, value: Json, *, with_formats: bool = True) -> None:
         try:
-            fault = first_fault(self.json_schema, value)
+            fault = first_fault(self.json_schema or {}, value, with_formats=with_formats)
         except SchemaError as error:
             raise SchemaError(f"{self.name}: {error}") from None
         if fault is not None:
             where, why = fault
             raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why:.500}")
-        return value
 
 
 class SharedStateSchema(Mapping[str, CollectionSpec]):
@@ -274,13 +277,17 @@ def _text(schema: Any) -> str:
     return orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def first_fault(schema: Mapping[str, Any], value: Any) -> tuple[str, str] | None:
+def first_fault(
+    schema: Mapping[str, Any], value: Any, *, with_formats: bool = True
+) -> tuple[str, str] | None:
     """Where a value breaks a JSON Schema first, and how; `None` if it fits. The place is a dotted path.
+
+    Without formats where a model, which has better words for them, has refused the value.
 
     Raises `SchemaError` for what is no schema, or refers to what is not in it.
     """
     try:
-        error = best_match(_validator(_text(schema)).iter_errors(value))
+        error = best_match(_validator(_text(schema), with_formats).iter_errors(value))
     except Unresolvable as missing:
         raise SchemaError(f"the schema refers to what is not in it: {missing}.") from None
     if error is None:
@@ -289,7 +296,7 @@ def first_fault(schema: Mapping[str, Any], value: Any) -> tuple[str, str] | None
 
 
 @lru_cache(maxsize=512)
-def _validator(schema: str) -> Draft202012Validator:
+def _validator(schema: str, with_formats: bool = True) -> Draft202012Validator:
     """Compiled once for each schema. Raises `SchemaError`."""
     parsed = orjson.loads(schema) or {}
     try:
@@ -297,4 +304,4 @@ def _validator(schema: str) -> Draft202012Validator:
     except BadSchema as error:
         raise SchemaError(f"This is not a JSON Schema: {error.message:.500}") from None
     # An empty registry: whoever writes a schema must not make this process fetch an address.
-    return Draft202012Validator(parsed, registry=Registry(), format_checker=formats)
+    return Draft202012Validator(parsed, registry=Registry(), format_checker=formats if with_formats else None)

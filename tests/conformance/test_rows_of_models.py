@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
 
-from entities.api import Collection, InvalidRow, State
+from entities.api import Collection, InvalidInput, InvalidRow, State
 from entities.types.registry import Registry
 from tests.support.acting import Acting
 
@@ -77,7 +77,7 @@ async def test_what_the_model_takes_is_written_changed_and_read(actor: Acting) -
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"due_date": "soon"}, "paints, dueDate: 'soon' is not a 'date'"),
+        ({"due_date": "soon"}, "paints, dueDate: Input should be a valid date"),
         ({"row": "3"}, "paints, row: '3' is not of type 'integer'"),
         ({"change": float("nan")}, "paints, change: nan is not a number"),
         ({"colour": 1}, "colour"),
@@ -110,3 +110,23 @@ async def test_a_models_validators_never_run_in_the_writer(actor: Acting) -> Non
     assert await actor.do(use) is None
     assert THREADS
     assert not [name for name in THREADS if "writer" in name]
+
+
+async def test_arguments_and_messages_go_the_same_way(types: Registry) -> None:
+    @types.define("painter", creation_schema=Paint, inbox_schemas={"paint": Paint})
+    async def painter(ctx: Any, wake: Any) -> None:
+        pass
+
+    found = types.get("painter")
+    given: dict[str, Any] = {"color": Color.RED, "due_date": date(2026, 1, 2), "price": Decimal("2.25")}
+    fit = {
+        "color": "red", "dueDate": "2026-01-02", "price": "2.25", "row": 0, "change": 0.0,
+        "expect_version": 0, "tags": [],
+    }  # fmt: skip
+
+    assert found.checked_args(given) == found.checked_args(fit) == fit
+    assert found.checked_message("paint", given) == found.checked_message("paint", Paint(**given)) == fit
+    with pytest.raises(InvalidInput, match="arguments of painter, change: nan is not a number"):
+        found.checked_args({**given, "change": float("nan")})
+    with pytest.raises(InvalidInput, match="message paint, due_date: Input should be a valid date"):
+        found.checked_message("paint", {**given, "due_date": "soon"})
