@@ -18,6 +18,7 @@ from shared_state.core.coalesced import Coalesced
 from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
 from shared_state.core.json_text import MAX_DEPTH, decoded, encoded, fault
+from shared_state.core.model_json import Unfit, as_json, fitted, read_as, takes_names
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -115,12 +116,14 @@ __all__ = [
     "StreamNotFound",
     "Tables",
     "TooLarge",
+    "Unfit",
     "Unit",
     "Verb",
     "VersionConflict",
     "Versions",
     "append",
     "archive",
+    "as_json",
     "clock",
     "collection",
     "collections",
@@ -135,6 +138,7 @@ __all__ = [
     "events_appended",
     "fault",
     "first_fault",
+    "fitted",
     "format_offset",
     "freeze_startup_objects",
     "get_stream",
@@ -152,6 +156,7 @@ __all__ = [
     "parse_offset",
     "principal_of",
     "read",
+    "read_as",
     "read_newest",
     "read_ranges",
     "require",
@@ -161,6 +166,7 @@ __all__ = [
     "rows",
     "sees_all",
     "submit",
+    "takes_names",
     "together",
     "unit",
     "verbs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -119,16 +119,19 @@ async def observe(
     """A handle to a source; with a condition, be woken by it from now on. Asking again changes nothing."""
     me = session.entity
     stream = await session.read(lambda reader: _source_stream(reader, me, source))
+    schema = _agreed(source, stream)
     if isinstance(source, EntitySource):
         own = await session.read(lambda _: _own_collections(source.url.split("/")[1]))
     else:
-        own = collections(stream.schema)
+        own = collections(schema)
     wanted = None if condition is None else _columns(condition, own)
-    if not await session.read(lambda reader: _is_observed(reader, me, stream.id, _place(source), wanted)):
+    place, grows = _place(source), schema != stream.schema
+    if grows or not await session.read(lambda reader: _is_observed(reader, me, stream.id, place, wanted)):
         await session.change(_observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
     if isinstance(source, EntitySource):
         return EntityHandle(session, await session.read(lambda reader: _entity(reader, me, source.url)), own)
-    chosen = own if source.schema is None else {name: own[name] for name in source.schema}
+    given = own if source.schema is None else source.schema
+    chosen = {name: replace(own[name], model=spec.model) for name, spec in given.items()}
     return SharedState(session, source.id, StreamRef(session, stream.id, source.path), chosen)
 
 
@@ -280,9 +283,14 @@ def _source_stream(reader: Any, me: Entity, source: EntitySource | DbSource) -> 
         if isinstance(source, EntitySource):
             return info_of(_entity(reader, me, source.url).stream)
         found = info_of(_shared_stream(me, source))
-    if isinstance(source, DbSource) and source.schema is not None:
-        source.schema.require_agreement(found.schema, f"Shared state {source.id!r}")
     return found
+
+
+def _agreed(source: EntitySource | DbSource, stream: StreamInfo) -> Json:
+    """The schema that a stream has once it is observed so. Raises `SchemaMismatch`."""
+    if not isinstance(source, DbSource) or source.schema is None:
+        return stream.schema
+    return source.schema.agreed(stream.schema, f"Shared state {source.id!r}")
 
 
 def _staged_stream(reader: Any, path: str) -> StreamInfo | None:
@@ -338,6 +346,9 @@ def _observing(
         known = unit.row(me.stream_id, "manifest", f"source:{where}")
         if known is None or not entry.items() <= known.value.items():
             unit.append(me.stream_id, [log.new("manifest", f"source:{where}", entry, "upsert")])
+        there = unit.stream(source_stream.within(unit))
+        if (schema := _agreed(source, there)) != there.schema:
+            unit.change_stream(there.id, schema=schema)
         if wanted is not None:
             _subscribe(unit, me, source_stream.within(unit), where, wanted)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypedDict, overload
 
@@ -22,7 +23,7 @@ from entities.context.state import Collections, EntityDb, SharedState, State, St
 from entities.exceptions import EntitiesError
 from entities.lookups import AGENTS
 from entities.types.registry import TypeDefinition
-from entities.types.tool import Tool
+from entities.types.tool import Tool, index_tools
 from entities.wakes.sources import Condition, DbSource, EntitySource
 from shared_state.api import Event, Json, Needs, SharedStateSchema, Unit, Verb
 
@@ -55,7 +56,7 @@ class AgentConfig:
 
     system_prompt: str
     model: str = ""
-    tools: Sequence[Tool] = ()
+    tools: Sequence[Tool | Callable[..., Any]] = ()
     max_steps: int = 24
     max_tokens: int = 16_000
     thinking: str = "off"
@@ -84,7 +85,7 @@ class AgentOptions(TypedDict, total=False):
     """The fields of `AgentConfig` beside the system prompt, for type checkers."""
 
     model: str
-    tools: Sequence[Tool]
+    tools: Sequence[Tool | Callable[..., Any]]
     max_steps: int
     max_tokens: int
     thinking: str
@@ -161,12 +162,17 @@ class HandlerContext(Generic[S]):
     # -- thinking
 
     def use_agent(self, system_prompt: str, **options: Unpack[AgentOptions]) -> AgentHandle:
-        """Configure the agent; `options` are the fields of `AgentConfig`. Also at `ctx.agent`."""
+        """Configure the agent; `options` are the fields of `AgentConfig`. Also at `ctx.agent`.
+
+        A plain function among the tools becomes one, as by `@tool`. Raises InvalidInput if it cannot.
+        """
         try:
             config = AgentConfig(system_prompt, **options)
         except TypeError as error:
             known = ", ".join(AgentConfig.__dataclass_fields__)
             raise EntitiesError(f"use_agent: {error}. It takes {known}.") from None
+        tools = index_tools(config.tools, sys._getframe(1).f_locals)
+        config = replace(config, tools=tuple(tools.values()))
         self.agent = AgentHandle(self, config, self._loop)
         return self.agent
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, Self, overload
+from dataclasses import replace
+from typing import Any, Generic, Self, cast, overload
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from entities.catalog.events import COLLECTIONS
@@ -23,10 +24,13 @@ from shared_state.api import (
     SharedStateSchema,
     StateRow,
     StreamNotFound,
+    Unfit,
     Unit,
     Verb,
+    as_json,
     collection,
     get_stream,
+    read_as,
 )
 
 M = TypeVar("M", bound=BaseModel, default=Any)
@@ -94,15 +98,16 @@ class ReadOnlyCollection(Generic[R]):
 
     async def row(self, key: str) -> StateRow | None:
         """The row with a key as it is stored, with its version and who wrote it; or `None`."""
-        found = await self._session.read_row(self._stream.of, self.spec.type, str(key))
+        found = await self._session.read_row(self._stream.of, self.spec.type, self.spec.key_text(key))
         return StateRow(found) if found else None
 
     async def all(self) -> list[R]:
         """All rows, in order of creation."""
         return [self._shape(row) for row in await self._rows()]
 
-    async def filter(self, **fields: Any) -> list[R]:
+    async def filter(self, /, **fields: Any) -> list[R]:
         """The rows whose fields, as they are stored, equal these values. The database chooses them."""
+        fields = as_json(self.spec.named(fields))
         found = await self._session.read(
             lambda reader: reader.rows_where(self._stream.of(reader), self.spec.type, fields)
         )
@@ -123,13 +128,21 @@ class ReadOnlyCollection(Generic[R]):
 class StateCollection(ReadOnlyCollection[R]):
     """A collection that may be written too. Rows are checked against its schema before anything happens."""
 
-    async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
+    async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, /, **fields: Any) -> R:
         """Add a row. Raises `InvalidRow`, `RowExists`."""
-        return await self._put(collection.insert, "insert", _whole(row, fields))
+        return await self._put(collection.insert, "insert", self._whole(row, fields))
 
-    async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, **fields: Any) -> R:
+    async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, /, **fields: Any) -> R:
         """Add a row, or replace the one with its key. Raises `InvalidRow`."""
-        return await self._put(collection.upsert, "upsert", _whole(row, fields))
+        return await self._put(collection.upsert, "upsert", self._whole(row, fields))
+
+    def _whole(self, row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Json:
+        """The row as JSON, judged here: a model's validators are users' code. Raises `InvalidRow`."""
+        if isinstance(row, BaseModel):
+            row = self.spec.fitted(row)
+            if not fields:
+                return row
+        return self.spec.fitted({**self.spec.named(row or {}), **self.spec.named(fields)})
 
     async def _put(self, put: Callable[..., StateRow], verb: str, value: Json) -> R:
         key = self._name(verb, value)
@@ -141,34 +154,49 @@ class StateCollection(ReadOnlyCollection[R]):
         return self._shape(await self._change(self._stream.change(work, self.spec.type, row_key, key)))
 
     async def update(
-        self, key: str, change: Changes | None = None, *, expect_version: int | None = None, **changes: Any
+        self, key: Any, change: Changes | None = None, /, *, expect_version: int | None = None, **changes: Any
     ) -> R:
-        """Change fields, or the whole row by a function of a copy.
+        """Change fields, or the whole row by a function of a copy. Raises `InvalidRow`, `RowNotFound`.
 
         `expect_version` refuses if the row changed since you read it: `VersionConflict` carries what it is.
         """
-        given: Changes = change if change is not None else changes
+        key, given = self.spec.key_text(key), self._changing(change, changes)
         client_key = self._session.key(f"update:{self.spec.type}:{key}")
 
         def work(unit: Unit, stream: int) -> StateRow:
             return collection.update(
-                unit, stream, self.spec, str(key), given,
+                unit, stream, self.spec, key, given,
                 expect_version=expect_version, client_key=client_key,
             )  # fmt: skip
 
-        changing = self._stream.change(work, self.spec.type, str(key), client_key)
+        changing = self._stream.change(work, self.spec.type, key, client_key)
         return self._shape(await self._change(changing, calls=callable(given)))
 
-    async def delete(self, key: str, *, expect_version: int | None = None) -> None:
+    def _changing(self, change: Changes | None, fields: Mapping[str, Any]) -> Changes:
+        """What changes a row: JSON where nothing but a schema is known of it, else a function of it."""
+        if not callable(change):
+            changed = self.spec.named({**(change or {}), **fields})
+            if self.spec.model is None:
+                return cast("Json", as_json(changed))
+            return lambda row: self.spec.fitted({**row, **changed})
+
+        def whole(row: Json) -> Json:
+            replaced = change(row)
+            return self.spec.fitted(row if replaced is None else replaced)
+
+        return whole
+
+    async def delete(self, key: Any, *, expect_version: int | None = None) -> None:
         """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
+        key = self.spec.key_text(key)
         client_key = self._session.key(f"delete:{self.spec.type}:{key}")
 
         def work(unit: Unit, stream: int) -> None:
             collection.delete(
-                unit, stream, self.spec, str(key), expect_version=expect_version, client_key=client_key
+                unit, stream, self.spec, key, expect_version=expect_version, client_key=client_key
             )
 
-        await self._change(self._stream.change(work, self.spec.type, str(key), client_key))
+        await self._change(self._stream.change(work, self.spec.type, key, client_key))
 
     async def _change(self, verb: Verb[T], *, calls: bool = False) -> T:
         """Do it, or stage it. `calls`: it calls a function of the user's, which is nothing for the writer."""
@@ -263,8 +291,8 @@ class State(Collections):
         """The rows of a stream. Raises `InvalidInput` for a collection that it has not."""
         declared = cls.declared()
         found = {
-            name: StateCollection(session, stream, spec, shape_of(declared.get(name)))
-            for name, spec in specs.items()
+            name: StateCollection(session, stream, spec, shape_of(spec) if name in declared else _as_stored)
+            for name, spec in ((name, _typed(spec, declared.get(name))) for name, spec in specs.items())
         }
         if missing := declared.keys() - specs.keys():
             raise InvalidInput(
@@ -273,21 +301,21 @@ class State(Collections):
         return cls(found, where)
 
 
-def shape_of(declared: api.Collection[Any] | None) -> Shape[Any]:
+def _typed(spec: CollectionSpec, declared: api.Collection[Any] | None) -> CollectionSpec:
+    return spec if declared is None else replace(spec, model=declared.model)
+
+
+def shape_of(spec: CollectionSpec) -> Shape[Any]:
     """How rows of a declared collection are handed out."""
-    if declared is None or declared.model is None:
+    model = spec.model
+    if model is None:
         return _as_stored
-    model: type[BaseModel] = declared.model
 
     def shaped(row: StateRow) -> BaseModel:
         try:
-            return model.model_validate(dict(row))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidRow(
-                f"The stored row does not fit {model.__name__}: {where}: {first['msg']}"
-            ) from None
+            return read_as(model, spec.readable(row))
+        except Unfit as unfit:
+            raise InvalidRow(f"The stored row does not fit {model.__name__}: {unfit}") from None
 
     return shaped
 
@@ -332,8 +360,3 @@ class EntityDb:
             },
             where,
         )
-
-
-def _whole(row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Json:
-    base = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row or {})
-    return {**base, **fields}

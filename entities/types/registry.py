@@ -5,16 +5,27 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from typing_extensions import Unpack
 
 from entities.catalog.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
-from shared_state.api import Collection, CollectionSpec, Json, encoded, first_fault
+from shared_state.api import (
+    Collection,
+    CollectionSpec,
+    Json,
+    Unfit,
+    as_json,
+    encoded,
+    first_fault,
+    fitted,
+    takes_names,
+)
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
@@ -182,12 +193,23 @@ registry = Registry()
 
 
 def validated(schema: Json | None, value: Any, what: str, model: type[BaseModel] | None = None) -> Any:
-    """A value with its schema's defaults. Raises `InvalidInput`, naming the field and the reason.
+    """A value as JSON, with its schema's defaults. Raises `InvalidInput`, naming the field and the reason.
 
-    The model that the schema was made from, if it is known here, also judges what JSON Schema cannot say:
-    its own validators, dates, addresses. It changes nothing of the value.
+    The model that the schema was made from, if it is known here, says what it takes: its defaults, its own
+    validators, extra fields. Without it the schema alone does. The model's validators run in this thread.
     """
-    _require_storable(value, what)
+    try:
+        found = as_json(value) if model is None else fitted(model, value)
+    except Unfit as unfit:
+        with suppress(Unfit):
+            if model is None or not takes_names(model):  # a schema knows no names but its own
+                _require_valid(schema, as_json(value), what, with_formats=False)  # in its words
+        raise InvalidInput(f"{what}{f', {unfit.where}' if unfit.where else ''}: {unfit.why}") from None
+    _require_storable(found, what)
+    return _require_valid(schema, found, what)
+
+
+def _require_valid(schema: Json | None, value: Any, what: str, *, with_formats: bool = True) -> Any:
     if schema is None:
         return value
     if isinstance(value, Mapping):
@@ -195,22 +217,10 @@ def validated(schema: Json | None, value: Any, what: str, model: type[BaseModel]
             name: rule["default"] for name, rule in schema.get("properties", {}).items() if "default" in rule
         }
         value = {**defaults, **value}
-    if (fault := first_fault(schema, value)) is not None:
+    if (fault := first_fault(schema, value, with_formats=with_formats)) is not None:
         where, why = fault
         raise InvalidInput(f"{what}{f', {where}' if where else ''}: {why}")
-    if model is not None:
-        _require_fit(model, value, what)
     return value
-
-
-def _require_fit(model: type[BaseModel], value: Any, what: str) -> None:
-    try:
-        model.model_validate(value)
-    except ValidationError as refused:
-        first = refused.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise InvalidInput(f"{what}{f', {where}' if where else ''}: {said}") from None
 
 
 def _require_storable(value: Any, what: str) -> None:

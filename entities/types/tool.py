@@ -10,19 +10,19 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict, overload
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
-from pydantic_core import to_json
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from entities.catalog.sanitize import said, storable, tidied
 from entities.conf import conf
 from entities.exceptions import InvalidInput, ToolError
 from entities.types.foreign import called
+from entities.types.signature import Arguments, parse_docstring, sent_schema, signature_model
 
 MAX_RESULT_CHARS = 100_000
 """A longer result is cut: it would crowd everything else out of the model's window."""
@@ -34,8 +34,6 @@ MAX_SHOWN_CHARS = 200
 """How much of a wrong argument an error message repeats."""
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-HEADING = re.compile(r"(Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?):")
-PARAMETER = re.compile(r"(?P<name>\*{0,2}\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.*)")
 
 
 class ToolData(TypedDict):
@@ -82,11 +80,16 @@ class Tool:
         Raises ToolError that names the argument, what it was and what it may be.
         """
         try:
-            model = self.arguments_model.model_validate(dict(arguments))
+            # As JSON, which is what a model sent: strict models take a date from it, but not from a `str`.
+            data = to_json(dict(arguments), inf_nan_mode="constants")
+            model = self.arguments_model.model_validate_json(data)
+        except PydanticSerializationError as error:
+            raise ToolError(f"Wrong arguments for {self.name}: not JSON: {error}") from None
         except ValidationError as error:
             raise ToolError(_explain(self.name, self.parameters, error)) from None
-        fields = self.arguments_model.model_fields
-        return {field.alias or name: getattr(model, name) for name, field in fields.items()}
+        named = model.parameters_by_field if isinstance(model, Arguments) else {}
+        values = {named.get(name, name): getattr(model, name) for name in type(model).model_fields}
+        return values | (model.model_extra or {})
 
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """Validate, run, and put the result into words for the model.
@@ -129,25 +132,44 @@ def tool(
     """Make a function a tool, as `@tool` or `@tool(retry_safe=True, timeout=30)` (seconds).
 
     Parameters and their types come from the signature, their descriptions from the docstring's `Args:`.
-    Raises InvalidInput if the name is not one that models accept, if a type cannot be resolved, or if the
-    signature has positional-only or starred parameters.
+    Raises InvalidInput for what a model's API would refuse, such as a name with a space, if a type cannot be
+    resolved or be JSON, or if the signature has positional-only or starred parameters.
     """
     # Types defined inside a function are visible only in its frame: look them up where the decorator stands.
     nearby = dict(sys._getframe(1).f_locals)
 
     def decorate(function: Callable[..., Any]) -> Tool:
-        summary, documented = parse_docstring(inspect.getdoc(function) or "")
-        own_name = name or str(getattr(function, "__name__", ""))
-        return from_model(
-            own_name,
-            description or summary,
-            _signature_model(own_name, function, documented, nearby),
-            function,
-            retry_safe=retry_safe,
-            timeout=timeout,
+        return _made(
+            function, nearby, name=name, description=description, retry_safe=retry_safe, timeout=timeout
         )
 
     return decorate(function) if function is not None else decorate
+
+
+def as_tool(value: Any, nearby: Mapping[str, Any] | None = None) -> Tool:
+    """A tool as it is, and a plain function as one; `nearby` are names that its types may refer to.
+
+    Raises InvalidInput as `tool` does, and for what is neither.
+    """
+    if isinstance(value, Tool):
+        return value
+    if not callable(value):
+        raise InvalidInput(f"{value!r:.200} cannot be a tool: give a function, or what @tool made of one.")
+    return _made(value, nearby or {})
+
+
+def _made(
+    function: Callable[..., Any],
+    nearby: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    **options: Any,
+) -> Tool:
+    summary, documented = parse_docstring(inspect.getdoc(function) or "")
+    own_name = name or str(getattr(function, "__name__", ""))
+    model = signature_model(own_name, function, documented, nearby)
+    return from_model(own_name, description or summary, model, function, **options)
 
 
 def from_model(
@@ -161,20 +183,24 @@ def from_model(
 ) -> Tool:
     """A tool whose parameters are a pydantic model's fields; `function` gets them as keyword arguments.
 
-    For tools that are generated, such as those for the collections of a shared state.
+    For tools that are generated. Who calls sees fields by their aliases, the function by their names, and
+    extra ones if the model keeps them. Raises InvalidInput for what a model's API would refuse.
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} cannot name a tool: use 1 to 64 letters, digits, '_' or '-'.")
-    schema = _without_titles(arguments_model.model_json_schema(by_alias=True))
-    schema.setdefault("properties", {})
-    schema.pop("description", None)
+    schema = sent_schema(name, arguments_model)
     return Tool(name, description.strip(), schema, function, arguments_model, retry_safe, timeout)
 
 
-def index_tools(tools: Iterable[Tool]) -> dict[str, Tool]:
-    """The tools by name. Raises InvalidInput if two have the same name: a model could not tell them apart."""
+def index_tools(
+    tools: Iterable[Tool | Callable[..., Any]], nearby: Mapping[str, Any] | None = None
+) -> dict[str, Tool]:
+    """The tools by name; plain functions become tools, as by `as_tool`.
+
+    Raises InvalidInput if two have the same name: a model could not tell them apart.
+    """
     found: dict[str, Tool] = {}
-    for each in tools:
+    for each in (as_tool(each, nearby) for each in tools):
         if each.name in found:
             first, second = _origin(found[each.name]), _origin(each)
             raise InvalidInput(
@@ -182,94 +208,6 @@ def index_tools(tools: Iterable[Tool]) -> dict[str, Tool]:
             )
         found[each.name] = each
     return found
-
-
-def parse_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """A docstring in the style of Google's guide, split into description and parameter descriptions."""
-    kept: list[str] = []
-    documented: dict[str, str] = {}
-    section, current = "", ""
-    for line in text.splitlines():
-        stripped = line.strip()
-        if heading := HEADING.fullmatch(stripped):
-            section, current = heading.group(1), ""
-        elif section and stripped and not line[0].isspace():
-            section = ""
-        if section in ("Args", "Arguments", "Parameters"):
-            current = _read_parameter(line, current, documented)
-        elif section not in ("Raises", "Yields"):
-            kept.append(line)
-    return "\n".join(kept).strip(), documented
-
-
-def _read_parameter(line: str, current: str, documented: dict[str, str]) -> str:
-    """Add one line of an Args section to `documented`; returns the parameter that it belongs to."""
-    indent = len(line) - len(line.lstrip())
-    match = PARAMETER.fullmatch(line.strip())
-    # Four columns is the section's own indentation; anything deeper continues the parameter above.
-    if match and 0 < indent <= 4:
-        name = match["name"].lstrip("*")
-        documented[name] = match["text"]
-        return name
-    if current and line.strip():
-        documented[current] = f"{documented[current]} {line.strip()}".strip()
-    return current
-
-
-def _signature_model(
-    name: str, function: Callable[..., Any], documented: Mapping[str, str], nearby: dict[str, Any]
-) -> type[BaseModel]:
-    hints = _type_hints(name, function, nearby)
-    fields: dict[str, Any] = {}
-    for position, parameter in enumerate(inspect.signature(function).parameters.values()):
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise InvalidInput(
-                f"Tool {name!r}: a model cannot fill the parameter '{parameter}'; name it plainly."
-            )
-        default = ... if parameter.default is parameter.empty else parameter.default
-        extra: dict[str, Any] = {"alias": parameter.name}
-        if parameter.name in documented:
-            extra["description"] = documented[parameter.name]
-        # Fields get names of their own: a parameter may be called `json` or `copy`, a field may not.
-        fields[f"p{position}"] = (hints.get(parameter.name, Any), Field(default, **extra))
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
-    try:
-        model: type[BaseModel] = create_model(name or "tool", __config__=config, **fields)
-        model.model_json_schema()
-    except PydanticUserError as error:
-        raise InvalidInput(
-            f"Tool {name!r} has a parameter of a type that JSON cannot carry: {error}"
-        ) from error
-    return model
-
-
-def _type_hints(name: str, function: Callable[..., Any], nearby: dict[str, Any]) -> dict[str, Any]:
-    target = inspect.unwrap(function)
-    try:
-        return typing.get_type_hints(target, localns=nearby, include_extras=True)
-    except NameError as error:
-        raise InvalidInput(
-            f"Tool {name!r}: the type {error.name!r} is not known where the tool is defined. "
-            "Import it there, outside `if TYPE_CHECKING`."
-        ) from error
-
-
-def _without_titles(schema: Any) -> Any:
-    """A JSON Schema without the titles that pydantic derives from names: they cost tokens and say nothing."""
-    if isinstance(schema, list):
-        return [_without_titles(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    cleaned: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in ("properties", "$defs"):
-            # Here the keys are names of parameters and types, one of which may well be "title".
-            cleaned[key] = {name: _without_titles(each) for name, each in value.items()}
-        elif key != "title":
-            cleaned[key] = (
-                value if key in ("default", "const", "enum", "examples") else _without_titles(value)
-            )
-    return cleaned
 
 
 def _explain(name: str, parameters: Mapping[str, Any], error: ValidationError) -> str:

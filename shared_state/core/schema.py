@@ -9,8 +9,10 @@ from __future__ import annotations
 import builtins
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Generic
 
 import orjson
@@ -22,6 +24,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from typing_extensions import TypeVar
 
+from shared_state.core.growth import differences, grown
+from shared_state.core.model_json import Unfit, as_json, fitted, formats, names, takes_names
 from shared_state.core.types import Json
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
 
@@ -32,6 +36,11 @@ _PARTS: Mapping[str, type | tuple[type, ...]] = {
 _OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
 _KEY_LENGTH = 255
 _RULES = {"type": "event type", "primary_key": "primary key", "json_schema": "schema of its rows"}
+_MOST_SAID = 5
+_MIGRATE = (
+    "New fields need a default; for other rules make a shared state with another id, by mkdb, and insert the "
+    "rows of this one in the form that they have there."
+)
 
 
 M = TypeVar("M", bound=BaseModel, default=Any)
@@ -63,7 +72,7 @@ class Collection(Generic[M]):
             )
         return CollectionSpec(
             name, self.type or f"{prefix}{name}", self.primary_key, json_schema,
-            self.operations, self.externally_writable, dict(self.board or {}),
+            self.operations, self.externally_writable, dict(self.board or {}), self.model,
         )  # fmt: skip
 
 
@@ -78,6 +87,8 @@ class CollectionSpec:
     operations: tuple[str, ...] = ("insert",)
     externally_writable: bool = False
     board: Json = field(default_factory=dict)
+    model: builtins.type[BaseModel] | None = field(default=None, compare=False, repr=False)
+    """The model that the schema was made from, where this process knows it; it is not stored."""
 
     def to_json(self) -> Json:
         """The JSON that is stored and sent."""
@@ -118,23 +129,66 @@ class CollectionSpec:
             )
         return str(key)
 
+    def key_text(self, key: Any) -> str:
+        """A primary key as the log has it, from Python: a UUID, a date, an enum."""
+        return str(as_json(key))
+
+    def named(self, fields: Mapping[str, Any]) -> Json:
+        """Fields under the names that rows have, if the model takes other ones for them."""
+        if self.model is None or not takes_names(self.model):
+            return dict(fields)
+        known = names(self.model)
+        return {known.get(name, name): value for name, value in fields.items()}
+
+    def fitted(self, row: Mapping[str, Any] | BaseModel) -> Json:
+        """The row as JSON, from whatever the model takes; where there is none, from what can be JSON.
+
+        Raises `InvalidRow` as `valid`. A model's validators are users' code: never call this in the writer.
+        """
+        try:
+            if self.model is None:
+                return self.valid(as_json(row))
+            if isinstance(row, BaseModel):
+                return self.valid(fitted(self.model, row if isinstance(row, self.model) else as_json(row)))
+            ours, others = self._parted(row)
+            return self.valid({**as_json(others), **fitted(self.model, ours)})
+        except Unfit as unfit:
+            with suppress(Unfit):
+                self._require_valid(as_json(row), with_formats=False)  # in the words that others read
+            where = f", {unfit.where}" if unfit.where else ""
+            raise InvalidRow(f"{self.name}{where}: {unfit.why:.500}") from None
+
+    def readable(self, row: Mapping[str, Any]) -> Json:
+        """What the model may be told of a row: without fields that only a newer schema has."""
+        return self._parted(row)[0]
+
+    def _parted(self, row: Mapping[str, Any]) -> tuple[Json, Json]:
+        """A row's fields for the model, and those that it knows nothing of but the stored schema does."""
+        known = set() if self.model is None else {*self.model.model_fields, *names(self.model).values()}
+        others = {name: row[name] for name in _fields(self.json_schema or {}) if name in row} if known else {}
+        others = {name: value for name, value in others.items() if name not in known}
+        return {name: value for name, value in row.items() if name not in others}, others
+
     def valid(self, row: Mapping[str, Any] | BaseModel) -> Json:
         """The row with defaults filled in. Raises `InvalidRow`, naming the field and the reason."""
         # The schema names fields as JSON does: by their aliases.
-        value = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else dict(row)
+        value: Json = as_json(row) if isinstance(row, BaseModel) else dict(row)
         if self.json_schema is None:
             return value
         for name, rule in _fields(self.json_schema).items():
             if name not in value and isinstance(rule, Mapping) and "default" in rule:
                 value[name] = copy.deepcopy(rule["default"])
+        self._require_valid(value)
+        return value
+
+    def _require_valid(self, value: Json, *, with_formats: bool = True) -> None:
         try:
-            fault = first_fault(self.json_schema, value)
+            fault = first_fault(self.json_schema or {}, value, with_formats=with_formats)
         except SchemaError as error:
             raise SchemaError(f"{self.name}: {error}") from None
         if fault is not None:
             where, why = fault
             raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why:.500}")
-        return value
 
 
 class SharedStateSchema(Mapping[str, CollectionSpec]):
@@ -174,9 +228,13 @@ class SharedStateSchema(Mapping[str, CollectionSpec]):
         """A schema from either form."""
         return value if isinstance(value, SharedStateSchema) else cls.from_json(value)
 
-    def require_agreement(self, stored: Mapping[str, Any], where: str) -> None:
-        """Raise `SchemaMismatch` unless every collection named here is stored there with the same rules."""
+    def agreed(self, stored: Mapping[str, Any], where: str) -> Json:
+        """The stored schema with what this one says of its collections: words, and optional fields.
+
+        Raises `SchemaMismatch` unless every collection named here is stored there with rules that agree.
+        """
         theirs = collections(stored)
+        found = dict(stored)
         for name, spec in self.items():
             if name not in theirs:
                 raise SchemaMismatch(
@@ -184,10 +242,17 @@ class SharedStateSchema(Mapping[str, CollectionSpec]):
                 )
             for part, word in _RULES.items():
                 there, here = getattr(theirs[name], part), getattr(spec, part)
-                if there != here:
-                    raise SchemaMismatch(
-                        f"{where}: collection {name!r} is stored with {_differ(word, there, here)}"
-                    )
+                if there == here:
+                    continue
+                if part != "json_schema" or there is None or here is None:
+                    differ = f"another {word} ({there!r:.200}) than the one you gave ({here!r:.200})"
+                elif unlike := list(islice(differences(there, here), _MOST_SAID)):
+                    differ = f"another {word} than the one you gave; they differ in {', '.join(unlike)}"
+                else:
+                    found[name] = {**stored[name], "schema": grown(there, here)}
+                    continue
+                raise SchemaMismatch(f"{where}: collection {name!r} is stored with {differ}. {_MIGRATE}")
+        return found
 
 
 def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
@@ -197,16 +262,6 @@ def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
             f"The stored schema cannot be read: {schema!r:.300} is not an object of collections."
         )
     return {name: CollectionSpec.from_json(name, value) for name, value in schema.items()}
-
-
-def _differ(word: str, there: Any, here: Any) -> str:
-    """Say where two rules differ: field by field if both are schemas, since whole ones are long."""
-    if not isinstance(there, Mapping) or not isinstance(here, Mapping):
-        return f"another {word} ({there!r:.200}) than the one you gave ({here!r:.200})."
-    ours, others = ({**rule, **_fields(rule)} for rule in (here, there))
-    fields = sorted(name for name in ours.keys() | others.keys() if ours.get(name) != others.get(name))
-    named = [name for name in fields if name != "properties"] or fields
-    return f"another {word} than the one you gave; they differ in {', '.join(map(repr, named))}."
 
 
 def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -222,13 +277,17 @@ def _text(schema: Any) -> str:
     return orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def first_fault(schema: Mapping[str, Any], value: Any) -> tuple[str, str] | None:
+def first_fault(
+    schema: Mapping[str, Any], value: Any, *, with_formats: bool = True
+) -> tuple[str, str] | None:
     """Where a value breaks a JSON Schema first, and how; `None` if it fits. The place is a dotted path.
+
+    Without formats where a model, which has better words for them, has refused the value.
 
     Raises `SchemaError` for what is no schema, or refers to what is not in it.
     """
     try:
-        error = best_match(_validator(_text(schema)).iter_errors(value))
+        error = best_match(_validator(_text(schema), with_formats).iter_errors(value))
     except Unresolvable as missing:
         raise SchemaError(f"the schema refers to what is not in it: {missing}.") from None
     if error is None:
@@ -237,7 +296,7 @@ def first_fault(schema: Mapping[str, Any], value: Any) -> tuple[str, str] | None
 
 
 @lru_cache(maxsize=512)
-def _validator(schema: str) -> Draft202012Validator:
+def _validator(schema: str, with_formats: bool = True) -> Draft202012Validator:
     """Compiled once for each schema. Raises `SchemaError`."""
     parsed = orjson.loads(schema) or {}
     try:
@@ -245,4 +304,4 @@ def _validator(schema: str) -> Draft202012Validator:
     except BadSchema as error:
         raise SchemaError(f"This is not a JSON Schema: {error.message:.500}") from None
     # An empty registry: whoever writes a schema must not make this process fetch an address.
-    return Draft202012Validator(parsed, registry=Registry())
+    return Draft202012Validator(parsed, registry=Registry(), format_checker=formats if with_formats else None)

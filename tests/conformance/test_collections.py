@@ -232,7 +232,7 @@ def test_a_repeated_change_to_a_row_that_is_gone_is_a_repetition(stream: StreamI
 
 def test_a_schema_is_stored_with_its_stream(stream: StreamInfo) -> None:
     assert api.collections_of(stream.id) == dict(SCHEMA)
-    SCHEMA.require_agreement(api.get_stream(stream.path).schema, "Shared state 'debate'")
+    SCHEMA.agreed(api.get_stream(stream.path).schema, "Shared state 'debate'")
 
 
 def test_a_schema_that_disagrees_is_refused_with_the_difference(stream: StreamInfo) -> None:
@@ -250,9 +250,9 @@ def test_a_schema_that_disagrees_is_refused_with_the_difference(stream: StreamIn
         (Collection(Argument, primary_key="side"), "another primary key"),
     ):
         with pytest.raises(SchemaMismatch, match=f"debate: collection 'arguments' is stored with {reason}"):
-            SharedStateSchema(arguments=given).require_agreement(stored, "debate")
+            SharedStateSchema(arguments=given).agreed(stored, "debate")
     with pytest.raises(SchemaMismatch, match="debate has no collection 'votes'; it has arguments, rounds"):
-        SharedStateSchema(votes=Collection()).require_agreement(stored, "debate")
+        SharedStateSchema(votes=Collection()).agreed(stored, "debate")
 
 
 @pytest.mark.parametrize(
@@ -274,4 +274,4 @@ def test_a_schema_that_cannot_be_read_raises_and_never_reads_as_empty(
     with pytest.raises(SchemaError):
         api.collections_of(stream.id)
     with pytest.raises(SchemaError):
-        SCHEMA.require_agreement(api.get_stream_by_id(stream.id).schema, "debate")
+        SCHEMA.agreed(api.get_stream_by_id(stream.id).schema, "debate")

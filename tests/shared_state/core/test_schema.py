@@ -34,7 +34,7 @@ def test_a_schema_survives_its_journey() -> None:
     assert dict(read) == dict(schema) == collections(schema.to_json())
     assert SharedStateSchema.of(schema) is schema
     assert dict(SharedStateSchema.of(schema.to_json())) == dict(schema)
-    read.require_agreement(schema.to_json(), "here")
+    assert read.agreed(schema.to_json(), "here") == schema.to_json()
 
 
 def test_the_primary_key_must_be_a_field() -> None:
@@ -111,9 +111,9 @@ def test_only_what_decides_about_rows_must_agree() -> None:
     stored["items"]["board"] = {"kind": "board"}
     stored["items"]["operations"] = ["insert", "delete"]
 
-    SharedStateSchema(items=Collection(Item)).require_agreement(stored, "here")
-    del stored["items"]["schema"]["properties"]["done"]
+    SharedStateSchema(items=Collection(Item)).agreed(stored, "here")
+    stored["items"]["schema"]["properties"]["done"]["type"] = "string"
     with pytest.raises(
-        SchemaMismatch, match="another schema of its rows than the one you gave; they differ in 'done'"
+        SchemaMismatch, match="another schema of its rows than the one you gave; they differ in 'done', type"
     ):
-        SharedStateSchema(items=Collection(Item)).require_agreement(stored, "here")
+        SharedStateSchema(items=Collection(Item)).agreed(stored, "here")
