@@ -198,6 +198,8 @@ class Wake(Value):
     finished_child: FinishedChild | None = None
     other_children: list[dict[str, str]] = []
     more_children: int = 0
+    chain: list[str] = []
+    """Whose runs led to this one, each by ending: the newest first, without `source`."""
     timestamp: str
 
 

@@ -16,6 +16,7 @@ from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.lookups import ADDRESSES, OBSERVERS, TIMER_KEYS
 from entities.models import Entity, EntityType, Subscription, Timer
+from entities.models.subscription import narrowing_of
 from entities.types.registry import registry
 from entities.wakes import wake
 from entities.wakes.sources import Change, Condition, DbSource, EntitySource, RunFinished, milliseconds
@@ -124,6 +125,8 @@ async def observe(
         own = await session.read(lambda _: _own_collections(source.url.split("/")[1]))
     else:
         own = collections(schema)
+    if isinstance(source, DbSource) and isinstance(condition, RunFinished):
+        raise InvalidInput("A shared state has no runs that finish; observe it with Change(…).")
     wanted = None if condition is None else _columns(condition, own)
     place, grows = _place(source), schema != stream.schema
     if grows or not await session.read(lambda reader: _is_observed(reader, me, stream.id, place, wanted)):
@@ -323,7 +326,9 @@ def _is_observed(reader: Any, me: Entity, stream: int, where: str, wanted: Json 
         return True
     if wanted.get("timeout_ms") is not None:
         return False
-    known = Subscription.objects.filter(observer=me, source=stream, kind=wanted["kind"])
+    known = Subscription.objects.filter(
+        observer=me, source=stream, kind=wanted["kind"], narrowing=wanted["narrowing"]
+    )
     return bool(known.values(*wanted).first() == wanted)
 
 
@@ -358,9 +363,9 @@ def _observing(
 
 def _subscribe(unit: Unit, me: Entity, stream: int, where: str, wanted: Json) -> None:
     observed = unit.stream(stream).observed
-    kind = wanted["kind"]
+    same = (me.pk, wanted["kind"], wanted["narrowing"])
     listening = unit.tables.find(OBSERVERS, stream) if observed else []
-    known = next((each for each in listening if each.observer_id == me.pk and each.kind == kind), None)
+    known = next((each for each in listening if (each.observer_id, each.kind, each.narrowing) == same), None)
     if known is None:
         known = unit.tables.add(
             Subscription(observer_id=me.pk, source_id=stream, source_url=where, created_at=unit.now, **wanted)
@@ -374,13 +379,19 @@ def _subscribe(unit: Unit, me: Entity, stream: int, where: str, wanted: Json) ->
 
 def _columns(condition: Condition, known: Mapping[str, CollectionSpec]) -> dict[str, Any]:
     if isinstance(condition, RunFinished):
-        return {"kind": Subscription.Kind.RUN_FINISHED, "include_response": condition.include_response}
+        return {
+            "kind": Subscription.Kind.RUN_FINISHED, "narrowing": "",
+            "include_response": condition.include_response,
+        }  # fmt: skip
     if not isinstance(condition, Change):
         raise InvalidInput(f"{condition!r} is not a condition; use RunFinished(…) or Change(…).")
+    types = condition.types(known)
+    operations = condition.operations
     return {
         "kind": Subscription.Kind.CHANGE,
-        "types": condition.types(known),
-        "operations": list(condition.ops) if condition.ops is not None else None,
+        "types": types,
+        "operations": operations,
+        "narrowing": narrowing_of(types, operations),
         "debounce_ms": milliseconds(condition.debounce) or 0,
         "timeout_ms": milliseconds(condition.timeout),
     }

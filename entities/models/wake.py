@@ -42,6 +42,9 @@ class Wake(models.Model):
     from_offset = models.BigIntegerField(default=0)
     to_offset = models.BigIntegerField(default=0, help_text="Exclusive; set when it is claimed.")
     due_at = models.DateTimeField()
+    changed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of the changes that it reports happened."
+    )
     attempts = models.PositiveIntegerField(default=0)
     epoch = models.BigIntegerField(default=0, help_text="Of the lease that runs it.")
     error = models.TextField(blank=True)

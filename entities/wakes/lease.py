@@ -174,7 +174,8 @@ def _write_down(unit: Unit, wake: Wake, entity: Entity, key: str, report: Report
         "source": wake.source, "reason": wake.reason, "timeout": payload.get("timeout", False),
         "changes": payload.get("changes", []), "finished_child": payload.get("finished_child"),
         "other_children": payload.get("other_children", []),
-        "more_children": payload.get("more_children", 0), "timestamp": log.iso(unit.now),
+        "more_children": payload.get("more_children", 0), "chain": payload.get("chain", []),
+        "timestamp": log.iso(unit.now),
     }  # fmt: skip
     events = [log.new("wake", key, value), *(report.events if report else [])]
     return {"payload": payload, "from_offset": unit.append(entity.stream_id, events)[0].offset}

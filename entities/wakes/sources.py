@@ -12,6 +12,10 @@ from entities.exceptions import InvalidInput
 from shared_state.api import CollectionSpec, SharedStateSchema
 
 
+OPERATIONS = frozenset({"insert", "update", "delete"})
+"""What the log says of a change."""
+
+
 @dataclass(frozen=True)
 class EntitySource:
     """The log of another entity, by its address `/{type}/{id}`."""
@@ -52,8 +56,10 @@ class RunFinished:
 class Change:
     """Wake when rows changed.
 
-    `collections` and `ops` narrow it. `debounce` fires that long after the last change, `timeout` fires even
-    if nothing changed; both in seconds, or as a `timedelta`.
+    `collections` and `ops` narrow it; conditions that differ in them stand beside each other on one source.
+    `debounce` fires that long after the last change, and never later than ten times that after the first;
+    `timeout` fires even if nothing changed, and is the longest wait if something did. Both in seconds, or as
+    a `timedelta`; they are replaced when the same rows are observed again.
     """
 
     collections: Sequence[str] | None = None
@@ -63,19 +69,26 @@ class Change:
 
     def types(self, known: Mapping[str, CollectionSpec]) -> list[str] | None:
         """The event types behind the collections' names. Raises `InvalidInput` for an unknown name or op."""
-        if odd := set(self.ops or ()) - {"insert", "update", "delete"}:
+        if odd := set(self.ops or ()) - OPERATIONS:
             raise InvalidInput(
                 f"Nothing ever changes by {', '.join(sorted(odd))}; ops are insert, update and delete."
             )
         if self.collections is None:
             return None
-        found = {name: spec.type for name, spec in known.items()} | COLLECTIONS
+        # What an agent's own state or a shared one calls so comes before what is built in.
+        found = COLLECTIONS | {name: spec.type for name, spec in known.items()}
         unknown = [name for name in self.collections if name not in found]
         if unknown:
             raise InvalidInput(
                 f"There is no collection {', '.join(unknown)}; there are {', '.join(sorted(found))}."
             )
-        return [found[name] for name in self.collections]
+        return sorted({found[name] for name in self.collections})
+
+    @property
+    def operations(self) -> list[str] | None:
+        """The operations that wake; `None` for all of them."""
+        wanted = set(self.ops or ())
+        return sorted(wanted) if 0 < len(wanted) < len(OPERATIONS) else None
 
 
 Condition = RunFinished | Change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,8 @@ from entities.lookups import AGENTS, MERGEABLE, WAITING
 from entities.models import Entity, Subscription, Wake
 from shared_state.api import Needs, Unit, Verb, new_record
 
+LONGEST_DEBOUNCES = 10
+"""How many times its debounce a wake is put off at most, counted from the first change."""
 MAX_CHANGES = 100
 """How many changes one wake lists; further ones only count."""
 
@@ -23,11 +26,19 @@ def request_inbox(unit: Unit, entity: Entity, source: str, offset: int) -> None:
     unit.nudge("wake")
 
 
-def request_finished(unit: Unit, subscription: Subscription, observer: Entity, child: dict[str, Any]) -> None:
-    """Wake an observer for a finished run. Never merged: each finished child is one report."""
+def request_finished(
+    unit: Unit, subscription: Subscription, observer: Entity, child: dict[str, Any], chain: Sequence[str] = ()
+) -> None:
+    """Wake an observer for a finished run. Never merged: each finished child is one report.
+
+    `chain` names those whose ends led to this run.
+    """
+    payload: dict[str, Any] = {"finished_child": child}
+    if chain:
+        payload["chain"] = list(chain)
     _create(
         unit, observer.pk, reason=Wake.Reason.RUN_FINISHED, source=subscription.source_url,
-        subscription_id=subscription.pk, payload={"finished_child": child}, due_at=unit.now,
+        subscription_id=subscription.pk, payload=payload, due_at=unit.now,
     )  # fmt: skip
     unit.nudge("wake")
 
@@ -37,19 +48,26 @@ def request_change(
 ) -> None:
     """Wake an observer for changed rows; merged with the subscription's waiting wake.
 
-    It is due once nothing has changed for the debounce, and at the timeout whatever changes.
+    It is due once nothing has changed for the debounce. Changes that keep coming put it off, but not for
+    ever: to `LONGEST_DEBOUNCES` after the first one, and no later than the timeout.
     """
-    due_at = unit.now + timedelta(milliseconds=subscription.debounce_ms)
+    debounce = timedelta(milliseconds=subscription.debounce_ms)
+    due_at = unit.now + debounce
     # Whoever has it locked is claiming it.
     waiting = min(unit.tables.find(MERGEABLE, subscription.pk), key=lambda wake: wake.pk, default=None)
     if waiting is not None:
-        if subscription.timeout_ms is not None:  # changes that keep coming put it off, but not for ever
+        since = waiting.changed_at or (waiting.created_at if waiting.payload.get("changes") else unit.now)
+        due_at = min(due_at, since + LONGEST_DEBOUNCES * debounce)
+        if subscription.timeout_ms is not None:
             due_at = min(due_at, waiting.created_at + timedelta(milliseconds=subscription.timeout_ms))
-        unit.tables.change(waiting, payload=_merged(waiting.payload, changes), due_at=due_at)
+        payload = _merged(waiting.payload, changes)
+        unit.tables.change(waiting, payload=payload, due_at=due_at, changed_at=since)
     else:
+        if subscription.timeout_ms is not None:
+            due_at = min(due_at, unit.now + timedelta(milliseconds=subscription.timeout_ms))
         _create(
             unit, observer.pk, reason=Wake.Reason.CHANGE, source=subscription.source_url,
-            subscription_id=subscription.pk, payload=_merged({}, changes), due_at=due_at,
+            subscription_id=subscription.pk, payload=_merged({}, changes), due_at=due_at, changed_at=unit.now,
         )  # fmt: skip
     unit.nudge("wake")
 

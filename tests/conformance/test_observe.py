@@ -195,14 +195,14 @@ async def test_observing_again_changes_nothing(actor: Acting) -> None:
     assert await look(Subscription.objects.count) == 1
 
 
-async def test_observing_on_another_condition_replaces_the_old_one(actor: Acting) -> None:
+async def test_observing_the_same_rows_anew_replaces_the_times(actor: Acting) -> None:
     await actor.do(make)
-    await actor.do(lambda ctx: ctx.observe(db("board"), wake=Change(debounce=5)))
+    await actor.do(lambda ctx: ctx.observe(db("board"), wake=Change(ops=["update", "insert"], debounce=5)))
 
-    await actor.do(lambda ctx: ctx.observe(db("board"), wake=Change(collections=["arguments"])))
+    await actor.do(lambda ctx: ctx.observe(db("board"), wake=Change(ops=["insert", "update"], timeout=9)))
 
     (subscription,) = await look(lambda: list(Subscription.objects.all()))
-    assert (subscription.debounce_ms, subscription.types) == (0, ["shared:argument"])
+    assert (subscription.debounce_ms, subscription.timeout_ms) == (0, 9000)
 
 
 async def test_a_condition_on_an_unknown_collection_is_refused(actor: Acting) -> None:
