@@ -11,7 +11,6 @@ from entities.catalog.events import COLLECTIONS
 from entities.exceptions import InvalidInput
 from shared_state.api import CollectionSpec, SharedStateSchema
 
-
 OPERATIONS = frozenset({"insert", "update", "delete"})
 """What the log says of a change."""
 
