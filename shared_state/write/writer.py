@@ -132,10 +132,22 @@ class Writer:
         """Write what is not held any more; one by one, if it cannot be told which those are."""
         self._left = _write(jobs, hurries=True)
         if len(self._left) == len(jobs) > 1:
-            self._left = [left for job in jobs for left in _write([job], hurries=True)]
+            self._left = _one_by_one(jobs)
         waiting = set(self._left)
         _held_up.leave([job for job in jobs if job not in waiting])
         _answer(jobs, self._left)
+
+
+def _one_by_one(jobs: Sequence[Job]) -> list[Job]:
+    """Returns those that are held up, and those that would overtake one of them."""
+    left: list[Job] = []
+    held: set[int] = set()
+    for job in jobs:
+        streams = set(job.streams())
+        if not streams.isdisjoint(held) or _write([job], hurries=True):
+            left.append(job)
+            held |= streams
+    return left
 
 
 def _write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from entities.api import EntityExists, NewEntity, deliver, registry, spawn, spaw
 from entities.models import Entity
 from shared_state import api
 from shared_state.core.types import Principal
-from shared_state.write import writer
+from shared_state.write import batch, writer
+from shared_state.write.job import Job
 from shared_state.write.unit import Unit
 from tests.conformance.writing import append, do, everything, make_stream, note, offsets, run
 
@@ -168,6 +169,23 @@ def test_a_unit_that_waits_for_a_row_of_its_own_waits_as_long_as_it_takes() -> N
         waiting.join(MINUTE)
 
     assert len(everything(stream)) == 1
+
+
+def test_what_is_tried_one_by_one_overtakes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def write(jobs: Sequence[Job], **_: bool) -> list[Job]:
+        tried.extend(job.provenance.writer for job in jobs)
+        return [job for job in jobs if job.provenance.writer == "held"]
+
+    monkeypatch.setattr(batch, "write", write)
+    jobs = [
+        Job(api.Provenance(name), None, None, (stream, [note()]), None, None)
+        for name, stream in (("held", 1), ("behind", 1), ("free", 2))
+    ]
+
+    assert writer._one_by_one(jobs) == jobs[:2]
+    assert tried == ["held", "free"]
 
 
 def test_stopping_writes_what_is_held_up() -> None:

@@ -161,12 +161,19 @@ async def test_silent_stream_is_a_timeout(api: AnthropicServer) -> None:
     await provider.aclose()
 
 
+async def asked(api: AnthropicServer) -> None:
+    """Wait until the server has a request: the library may have to be loaded before."""
+    async with asyncio.timeout(30):
+        while not api.requests:
+            await asyncio.sleep(0.01)
+
+
 async def test_cancelled_step_leaves_the_network_at_once(
     api: AnthropicServer, provider: AnthropicProvider
 ) -> None:
     api.add(LONG)
     task = asyncio.create_task(events_of(provider, request(timeout=60)))
-    await asyncio.sleep(0.2)
+    await asked(api)
     started = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -189,7 +196,7 @@ async def test_cancelled_while_waiting_for_a_connection_is_cancelled(
 ) -> None:
     api.add(Fault(500, "api_error", hang=30))
     task = asyncio.create_task(events_of(provider, request(timeout=60)))
-    await asyncio.sleep(0.1)
+    await asked(api)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
