@@ -227,7 +227,7 @@ async def test_a_call_that_was_cut_at_the_limit_is_not_made(api: AnthropicServer
 
     made = await only(url, "tool_call")
     assert (made["status"], made["result"]) == ("failed", None)
-    assert made["error"].startswith("The arguments were not a JSON object: ")
+    assert made["error"].startswith("Your answer was cut at 2,000 tokens, in the middle of this call")
     assert await texts(url) == ["Shorter, then."]
     assert [each.refused for each in api.requests if each.refused] == []
 
