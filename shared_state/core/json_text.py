@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -39,12 +39,33 @@ def encoded(value: Any) -> bytes:
         found = fault(value)
         raise ValueError(found or f"not JSON: {error}") from None
     # What is not to be written, or was written as something else, shows in the text: few values are walked.
-    suspect = b"null" in data or data.count(b"[") + data.count(b"{") > MAX_DEPTH or holds_nul(data)
-    if suspect and (found := fault(value)):
-        raise ValueError(found)
-    if holds_nul(data):  # in something that is no plain JSON, such as a data class
-        raise ValueError("a NUL character cannot be stored")
+    nul = holds_nul(data)
+    suspect = nul or data.count(b"[") + data.count(b"{") > MAX_DEPTH
+    if suspect or (b"null" in data and _holds_no_number((value,))):
+        if found := fault(value):
+            raise ValueError(found)
+        if nul:  # in something that is no plain JSON, such as a data class
+            raise ValueError("a NUL character cannot be stored")
     return data
+
+
+def _holds_no_number(values: Iterable[Any]) -> bool:
+    """Whether a NaN or an infinity is in values that are not deep: either is written as null, as `None` is.
+
+    Asked of nearly every event, since most have a field that is `None`; so it is quick about what is common.
+    """
+    for value in values:
+        if value is None or type(value) is str:
+            continue
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return True
+        elif isinstance(value, dict):
+            if _holds_no_number(value.values()):
+                return True
+        elif isinstance(value, list | tuple) and _holds_no_number(value):
+            return True
+    return False
 
 
 def decoded(text: bytes | str) -> Any:
