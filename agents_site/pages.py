@@ -76,6 +76,9 @@ def with_outage(application: Any, static_prefix: str) -> Any:
                 rendering = _Rendering(application, scope, receive, send)
                 await rendering.begun.wait()
         except (Unavailable, asyncio.CancelledError) as reason:
+            if isinstance(reason, Unavailable) and rendering is not None and rendering.begun.is_set():
+                await rendering.task  # it was answered in the very moment in which we were told
+                return
             if rendering is not None:
                 rendering.leave()
             if not isinstance(reason, Unavailable):

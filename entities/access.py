@@ -8,6 +8,7 @@ another's.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -30,6 +31,8 @@ REMEMBERED = 4096
 """How many agents a process remembers."""
 
 _known: dict[str, Entity] = {}
+_remembering = threading.Lock()
+"""Held by whoever changes what is known: event loops forget, threads remember."""
 
 
 def get_entity(principal: Principal, url: str, verb: str = "read") -> Entity:
@@ -55,7 +58,8 @@ async def reach(principal: Principal, url: str, verb: str, act: Callable[[Entity
         try:
             return await act(known)
         except StreamNotFound:
-            _known.pop(url, None)
+            with _remembering:
+                _known.pop(url, None)
     return await act(await _find((principal, url, verb)))
 
 
@@ -85,9 +89,10 @@ def _look_and_remember(asked: Sequence[Asked]) -> dict[Asked, Entity | Exception
     found = _look(asked)
     for each in found.values():
         if isinstance(each, Entity) and not presence.is_over(each):
-            while len(_known) >= REMEMBERED:
-                _known.pop(next(iter(_known)), None)
-            _known[each.url] = each
+            with _remembering:
+                while len(_known) >= REMEMBERED:
+                    _known.pop(next(iter(_known)))
+                _known[each.url] = each
     return found
 
 

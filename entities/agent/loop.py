@@ -7,7 +7,7 @@ at any point goes on by running the same code again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,29 +155,43 @@ def _was_cut(run: _Run, number: int) -> bool:
 
 async def _think(run: _Run, number: int) -> Response:
     """One step; what the model will not take of the conversation is left out, and that is said."""
-    messages = await in_thread(run.data.messages, run.session, run.input)
-    run.cut = cuts.known(run.place, messages, run.cut)
+    messages, sent = await in_thread(_first_window, run)
     for _ in range(MOST_CUTS):
         try:
-            return await _ask(run, number, window(messages, run.cut))
+            return await _ask(run, number, sent)
         except ModelRefused as error:
-            cut = plainer(messages, run.cut) if error.window == "refused" else None
-            cut = cut or smaller(messages, run.cut, whole_texts=error.window == "refused")
-            if not error.window or cut is None:
+            cut = await in_thread(_less, run, messages, error) if error.window else None
+            if cut is None:
                 raise
             if error.window == "too long":
-                cuts.learn(run.place, size_of(window(messages, run.cut)))
+                cuts.learn(run.place, size_of(sent))
             run.cut = cut
+            sent = await in_thread(window, messages, cut)
             await _say_cut(run, error)
             await run.reload()
-    return await _ask(run, number, window(messages, run.cut))
+    return await _ask(run, number, sent)
+
+
+def _first_window(run: _Run) -> tuple[Sequence[Message], tuple[Message, ...]]:
+    """The conversation, and what of it is sent. In a thread: it may be long."""
+    messages = run.data.messages(run.session, run.input)
+    run.cut = cuts.known(run.place, messages, run.cut)
+    return messages, window(messages, run.cut)
+
+
+def _less(run: _Run, messages: Sequence[Message], error: ModelRefused) -> Cut | None:
+    """What is to be tried after a window was refused; `None` if there is nothing left. In a thread."""
+    cut = plainer(messages, run.cut) if error.window == "refused" else None
+    return cut or smaller(messages, run.cut, whole_texts=error.window == "refused")
 
 
 async def _say_cut(run: _Run, error: ModelRefused) -> None:
     """Let people know that the model does not see all of the conversation."""
-    gone = run.cut.turns + run.cut.texts
-    less = f"{gone} of its oldest turns left out" if gone else "calls written as plain text"
-    less += f", each text cut to {run.cut.most:,} bytes" if run.cut.most else ""
+    gone, most = run.cut.turns + run.cut.texts, run.cut.most
+    parts = [f"{gone} of its oldest turns left out"] if gone else []
+    parts += ["calls written as plain text"] if run.cut.plain else []
+    parts += [f"each text cut to {most:,} bytes"] if most else []
+    less = ", ".join(parts)
     value = {
         "error_code": "window_cut", "run_id": run.key, "timestamp": log.iso(timezone.now()),
         "message": f"The model did not take the whole conversation. It was sent with {less}. {said(error)}",

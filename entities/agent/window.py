@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,9 +63,14 @@ def smaller(messages: Sequence[Message], cut: Cut, *, whole_texts: bool = False)
     """
     given, goal = cut, size_of(window(messages, cut)) // 2
     droppable = len(_droppable(messages))
-    while cut.turns < droppable:
-        cut = replace(cut, turns=cut.turns + 1)
-        if size_of(window(messages, cut)) <= goal:
+    if cut.turns < droppable:
+        # The fewest turns that do: looked for by halves, since each look goes through the whole conversation.
+        more = range(cut.turns + 1, droppable + 1)
+        place = bisect_left(
+            more, x=True, key=lambda turns: size_of(window(messages, replace(given, turns=turns))) <= goal
+        )
+        cut = replace(cut, turns=more[min(place, len(more) - 1)])
+        if place < len(more):
             return cut
     older = _texts_of(messages) - 1
     if whole_texts and cut.texts < older:

@@ -46,7 +46,7 @@ def said(error: BaseException, *, named: bool = False) -> str:
     """What an error says, within bounds; its class's name if it says nothing, or cannot, or if `named`."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001  it is foreign: an error in its words is no news
+    except BaseException:  # noqa: BLE001  it is foreign: an error, or an exit, in its words is no news
         text = ""
     name = type(error).__name__
     return shortened(storable(f"{name}: {text}" if named and text else text or name), MAX_COMPLAINT)
@@ -117,14 +117,14 @@ def _words(value: Any) -> str:
     try:
         plain = to_jsonable_python(value, inf_nan_mode="strings")
         return plain if isinstance(plain, str) else to_json(plain).decode()
-    except Exception:  # noqa: BLE001  it is foreign
+    except BaseException:  # noqa: BLE001  it is foreign
         return _said_by(value)
 
 
 def _said_by(value: Any) -> str:
     try:
         return str(value)
-    except Exception:  # noqa: BLE001  it is foreign
+    except BaseException:  # noqa: BLE001  it is foreign
         return f"({type(value).__name__})"
 
 

@@ -65,8 +65,10 @@ class RunHandle:
                     require_uninterrupted(unit, self._session.claimed)
                 unit.append(self._session.stream, events)
 
-        places = tuple((self._session.stream, event.type, event.key) for event in events)
-        needs = Needs((self._session.stream,), rows=places, lookups=((WAKES, self._session.claimed.wake.pk),))
+        stream, claimed = self._session.stream, self._session.claimed
+        # Whom it wakes depends on what woke it: see `receivers`.
+        places = ((stream, "wake", claimed.key), *((stream, event.type, event.key) for event in events))
+        needs = Needs((stream,), rows=places, lookups=((WAKES, claimed.wake.pk),))
         await self._session.change(Verb(operation, needs))
 
     async def __aenter__(self) -> Self:

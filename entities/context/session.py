@@ -282,7 +282,8 @@ class Session:
             require_uninterrupted(unit, self.claimed)
             return unit.append(self.stream, events)
 
-        rows = tuple((self.stream, event.type, event.key) for event in events)
+        # Whom it wakes depends on what woke it: see `receivers`.
+        rows = ((self.stream, "wake", self.claimed.key), *((self.stream, e.type, e.key) for e in events))
         needs = Needs((self.stream,), rows=rows, lookups=((WAKES, self.claimed.wake.pk),))
         origin = Provenance(self.writer, self.claimed.key, run)
         return await submit(Verb(do, needs), provenance=origin, fence=self.fence)

@@ -23,12 +23,14 @@ import structlog
 from asgiref.sync import ThreadSensitiveContext
 from django.db import connections
 
+from entities.catalog.sanitize import said
 from entities.conf import conf
 from entities.exceptions import ForeignError, ForeignTimeout
 
 log = structlog.get_logger(__name__)
-STOP_SECONDS = 5.0
-"""How long a call that was cancelled may take to end, in seconds."""
+STOP_SECONDS = 1.5
+"""How long a call that was cancelled may take to end, in seconds: a handler's and its tool's together take
+less than a worker waits for both."""
 
 
 class _Outcome(NamedTuple):
@@ -141,7 +143,7 @@ async def called(work: partial[Any], *, limit: float) -> Any:
         return value
     if may_pass(error):
         raise error
-    raise ForeignError(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
+    raise ForeignError(said(error, named=True)) from error
 
 
 def may_pass(error: BaseException) -> bool:

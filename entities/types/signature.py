@@ -10,10 +10,11 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Set
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Annotated, Any, ClassVar, Optional
 
+import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as BadSchema
 from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, create_model
@@ -106,6 +107,11 @@ def signature_model(
     return model
 
 
+@lru_cache(maxsize=1024)  # a handler makes its tools anew at each wake; looking takes milliseconds
+def _check_schema(schema: bytes) -> None:
+    Draft202012Validator.check_schema(orjson.loads(schema))
+
+
 def sent_schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a tool's parameters, as APIs take it. Raises InvalidInput for what they refuse."""
     try:
@@ -130,7 +136,7 @@ def sent_schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
             "models fetch nothing."
         )
     try:
-        Draft202012Validator.check_schema(schema)
+        _check_schema(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
     except BadSchema as error:
         raise InvalidInput(
             f"Tool {name!r}: models refuse its parameters, whose schema is none at "

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import orjson
-
 from entities.models import Entity, Wake
 from shared_state.api import Unit, database
 from shared_state.models import RowRecord
 
 MOST_MESSAGES = 100
 """How many messages one wake covers; further ones have a wake of their own, which comes next."""
-MOST_BYTES = 256 * 1024
-"""How many bytes of JSON they have together, unless the first alone has more."""
+MOST_LENGTH = 256 * 1024
+"""How many characters of JSON they have together, unless the first alone has more."""
 FEW_MESSAGES = 4
 """So many need no looking at: they are within the bounds, or little beyond."""
 
 _WAITING = (
-    f"SELECT created, CAST(value AS text) FROM {RowRecord._meta.db_table} "  # noqa: S608  the name is ours
+    f"SELECT created, length(CAST(value AS text)) FROM {RowRecord._meta.db_table} "  # noqa: S608  the name is ours
     "WHERE stream_id = %s AND type = 'inbox' AND created >= %s AND created < %s ORDER BY created LIMIT %s"
 )
 
@@ -42,8 +40,9 @@ def covered(unit: Unit, wake: Wake, entity: Entity) -> tuple[int, Beyond | None]
     with database.connection().cursor() as cursor:
         cursor.execute(_WAITING, [entity.stream_id, wake.from_offset, end, MOST_MESSAGES + 1])
         found = cursor.fetchall()
-    for number, (offset, text) in enumerate(found):
-        size += len(text)
-        if number and (number == MOST_MESSAGES or size > MOST_BYTES):
-            return offset, Beyond(offset, str(orjson.loads(text)["from"]))
+    for number, (offset, length) in enumerate(found):
+        size += length
+        if number and (number == MOST_MESSAGES or size > MOST_LENGTH):
+            [message] = unit.rows_between(entity.stream_id, "inbox", offset, offset + 1)
+            return offset, Beyond(offset, str(message.value["from"]))
     return end, None

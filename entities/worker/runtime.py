@@ -140,7 +140,10 @@ async def _build(execution: Execution) -> None:
 
 
 def _load_all(asked: Sequence[Claimed]) -> dict[Claimed, _Loaded | Exception]:
-    """What wakes that begin at the same time must know, read together. What is wrong with one is its own."""
+    """What wakes that begin at the same time must know, read together.
+
+    What is wrong with one is its own; a read that fails for all of them fails each.
+    """
     logs = _logs(asked)
     set_up = written_by_others([(one.entity.stream_id, "manifest", one.key) for one in asked])
     found: dict[Claimed, _Loaded | Exception] = {}
