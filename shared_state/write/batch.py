@@ -73,16 +73,17 @@ class Ending:
             work(list(left.values()))
 
 
-def write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
+def write(jobs: Sequence[Job], patience: float | None = None) -> list[Job]:
     """Do jobs in as few transactions as it takes; each is settled then, with a result or an error.
 
-    With `hurries`, those that would wait for what somebody else holds for long are not done, and returned.
+    With `patience`, in seconds, those that would wait longer for what somebody else holds are not done, and
+    returned.
     """
     waiting, lost = list(jobs), 0
     held_up: list[Job] = []
     while waiting and lost < ATTEMPTS:
         try:
-            _write_together(waiting, hurries=hurries)
+            _write_together(waiting, patience)
         except _HopelessError as hopeless:
             _fail(waiting, hopeless.__cause__)
             return held_up
@@ -111,9 +112,26 @@ def write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
             # One that comes to a stream late has it named the next time: that is progress, however often.
             lost += not all(isinstance(job.error, LateLock) for job in waiting)
     if len(waiting) > 1:
-        for job in waiting:
-            held_up += write([job], hurries=hurries)
+        held_up += one_by_one(waiting, patience)
     return held_up
+
+
+def one_by_one(
+    jobs: Sequence[Job], patience: float | None, done: Callable[[Job], None] = lambda job: None
+) -> list[Job]:
+    """`write` for each alone, and `done` with each that is settled.
+
+    Returns those that are held up, and those that would overtake one of them.
+    """
+    left: list[Job] = []
+    held: set[int] = set()
+    for job in jobs:
+        if held.isdisjoint(job.streams()) and not write([job], patience):
+            done(job)
+        else:
+            left.append(job)
+            held.update(job.streams())
+    return left
 
 
 def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
@@ -121,7 +139,7 @@ def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
         job.settle(error=error)
 
 
-def _write_together(jobs: Sequence[Job], *, hurries: bool) -> None:
+def _write_together(jobs: Sequence[Job], patience: float | None) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
     ending, reached = Ending(), ["opening"]
     try:
@@ -129,7 +147,7 @@ def _write_together(jobs: Sequence[Job], *, hurries: bool) -> None:
     except Exception as error:
         raise _HopelessError from error
     clock.compare()
-    write_set = WriteSet(dialect(), clock.now(), hurries=hurries)
+    write_set = WriteSet(dialect(), clock.now(), patience=patience)
     try:
         with database.atomic():
             reached.append("writing")
@@ -145,7 +163,7 @@ def _write_together(jobs: Sequence[Job], *, hurries: bool) -> None:
     except Exception as error:
         if reached[-1] == "opening":  # no lock in all the time that there was for it
             raise _HopelessError from error
-        if hurries and _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        if patience is not None and _sqlstate(error) == _LOCK_NOT_AVAILABLE:
             raise _HeldUpError from error
         if reached[-1] == "writing" or (reached[-1] == "committing" and not _was_committed(write_set, error)):
             raise
@@ -232,7 +250,8 @@ def _run(write_set: WriteSet, job: Job, ending: Ending) -> None:
         return job.settle(error=error)
     if (job.plain is not None or isinstance(job.run, Verb)) and events_appended.whole:
         return _run_in_memory(write_set, job, ending)
-    return _run_in_savepoint(write_set, job, ending)
+    with write_set.streams.waiting_long():
+        return _run_in_savepoint(write_set, job, ending)
 
 
 def _run_in_memory(write_set: WriteSet, job: Job, ending: Ending) -> None:
@@ -263,7 +282,6 @@ def _run_in_memory(write_set: WriteSet, job: Job, ending: Ending) -> None:
 def _run_in_savepoint(write_set: WriteSet, job: Job, ending: Ending) -> None:
     """A unit that may use the ORM."""
     write_set.flush()  # outside of what the unit answers for
-    write_set.streams.take_time()
     mark = write_set.mark()
     unit = Unit(write_set, job.provenance)
     token = in_unit.set(True)

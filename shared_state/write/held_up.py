@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from django.db import DatabaseError
+from django.db import Error
 
 from shared_state.core import database
 from shared_state.write.job import Job
@@ -26,16 +26,23 @@ def sifted(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
         with database.atomic():
             free = {values[0] for values in dialect().streams(named, wait=False)}
             held = {values[0] for values in dialect().look(named)} - free
-    except DatabaseError:
+    except Error:
         held = set()
     return _parted(jobs, held)
 
 
-def _parted(jobs: Sequence[Job], held: set[int] | Counter[int]) -> tuple[list[Job], list[Job]]:
-    parts: tuple[list[Job], list[Job]] = ([], [])
+def _parted(jobs: Sequence[Job], held: Iterable[int]) -> tuple[list[Job], list[Job]]:
+    """Those that may go, and those that would wait, or overtake one that waits."""
+    free: list[Job] = []
+    behind: list[Job] = []
+    taken = set(held)
     for job in jobs:
-        parts[any(stream in held for stream in job.streams())].append(job)
-    return parts
+        if taken.isdisjoint(job.streams()):
+            free.append(job)
+        else:
+            behind.append(job)
+            taken.update(job.streams())
+    return free, behind
 
 
 class HeldUp:
@@ -48,9 +55,9 @@ class HeldUp:
 
     def parted(self, jobs: Sequence[Job]) -> tuple[Sequence[Job], list[Job]]:
         """Those that may go, and those that would overtake one that waits; these count as waiting now."""
-        if not self._streams:
-            return jobs, []
         with self._lock:
+            if not self._streams:
+                return jobs, []
             free, behind = _parted(jobs, self._streams)
             self._add(behind)
         return free, behind

@@ -72,8 +72,10 @@ class Plan:
     def new(self, fields: Mapping[str, Any]) -> Any:
         """A record that is not stored yet, of values by the names of columns; the others have their defaults.
 
-        As the model's constructor makes it, at a fifth of the price.
+        As the model's constructor makes it, at a fifth of the price. Raises `TypeError` for other names.
         """
+        if strangers := fields.keys() - self._columns.keys():
+            raise TypeError(f"{self.model.__name__} has no column {', '.join(sorted(strangers))}.")
         record = self._bare()
         attributes = record.__dict__
         for name, default in self._defaults:

@@ -44,8 +44,6 @@ RowKey = tuple[int, str, str]
 RowRange = tuple[int, str, int, int]
 """A stream, a type, and from which offset to which (exclusive) the rows came to be."""
 ClientKey = tuple[int, str]
-LOCK_TIMEOUT = "50ms"
-"""How long the writer waits for what somebody else has locked while others wait for the writer."""
 
 
 class Dialect(Protocol):
@@ -58,15 +56,15 @@ class Dialect(Protocol):
         """
         ...
 
-    def hurry(self, ids: Sequence[int]) -> list[Values]:
+    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
         """`streams` for who cannot wait long, now and in the rest of the transaction.
 
-        Where a lock takes longer than `LOCK_TIMEOUT`, PostgreSQL raises `OperationalError` (55P03).
+        Where a lock takes longer than `patience`, in seconds, PostgreSQL raises `OperationalError` (55P03).
         """
         ...
 
-    def take_time(self) -> None:
-        """Take back what `hurry` said, for the rest of the transaction."""
+    def wait_for_locks(self, patience: float | None) -> None:
+        """How long locks are waited for in the rest of the transaction, in seconds; `None`: for ever."""
         ...
 
     def look(self, ids: Sequence[int]) -> list[Values]:
@@ -77,8 +75,8 @@ class Dialect(Protocol):
         """Whether there is a stream, locked or not."""
         ...
 
-    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
-        """Pairs of path and id of the streams that there are, not locked. `hurries`: see `hurry`."""
+    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
+        """Pairs of path and id of the streams that there are, not locked. With `patience` as `hurry`."""
         ...
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -119,10 +117,10 @@ class SqliteDialect:
         # BEGIN IMMEDIATE has locked the whole file by now.
         return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
 
-    def hurry(self, ids: Sequence[int]) -> list[Values]:
+    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
         return self.streams(ids)
 
-    def take_time(self) -> None:
+    def wait_for_locks(self, patience: float | None) -> None:
         pass
 
     def look(self, ids: Sequence[int]) -> list[Values]:
@@ -131,7 +129,7 @@ class SqliteDialect:
     def there(self, stream: int) -> bool:
         return bool(sqlite_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
+    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
         return sqlite_fetch(_SQLITE_PATHS, (json_array(paths),))
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -171,11 +169,11 @@ class PostgresDialect:
     def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
         return postgres_fetch(_PG_STREAMS if wait else _PG_FREE_STREAMS, [array(ids)])
 
-    def hurry(self, ids: Sequence[int]) -> list[Values]:
-        return postgres_fetch(_PG_HURRY, [array(ids), LOCK_TIMEOUT])
+    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
+        return postgres_fetch(_PG_HURRY, [array(ids), _timeout(patience)])
 
-    def take_time(self) -> None:
-        postgres_run("SET LOCAL lock_timeout = 0")
+    def wait_for_locks(self, patience: float | None) -> None:
+        postgres_run(f"SELECT {_PG_HURRIES}", [_timeout(patience or 0)])
 
     def look(self, ids: Sequence[int]) -> list[Values]:
         return postgres_fetch(_PG_LOOK, [array(ids)])
@@ -183,9 +181,9 @@ class PostgresDialect:
     def there(self, stream: int) -> bool:
         return bool(postgres_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str], *, hurries: bool = False) -> list[Values]:
-        if hurries:
-            return postgres_fetch(f"{_PG_PATHS} AND {_PG_HURRIES}", [array(paths), LOCK_TIMEOUT])
+    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
+        if patience is not None:
+            return postgres_fetch(f"{_PG_PATHS} AND {_PG_HURRIES}", [array(paths), _timeout(patience)])
         return postgres_fetch(_PG_PATHS, [array(paths)])
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -219,6 +217,10 @@ class PostgresDialect:
             params += arrays(gone)
         steps = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(parts))
         postgres_run(f"WITH {steps} {_PG_SET_HEADS}", [*params, *arrays(heads)])
+
+
+def _timeout(patience: float) -> str:
+    return f"{round(patience * 1000)}ms"
 
 
 def quoted(columns: Iterable[str], table: str = "") -> str:
@@ -266,16 +268,18 @@ _SQLITE_PUT_ROW = (
 )
 _SQLITE_DELETE_ROW = f"DELETE FROM {ROWS} WHERE stream_id = ? AND type = ? AND key = ?"  # noqa: S608
 
-_PG_LOOK = f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} WHERE id = ANY(%s::bigint[])"  # noqa: S608
+# As text: the driver would read it, for each stream that is locked, and it would be written again.
+_PG_STREAM = quoted(STREAM_COLUMNS).replace('"schema"', '"schema"::text')
+_PG_LOOK = f"SELECT {_PG_STREAM} FROM {STREAMS} WHERE id = ANY(%s::bigint[])"  # noqa: S608
 # NO KEY: what refers to a stream (a wake, a grant) may be written by others meanwhile.
 _PG_STREAMS = (
-    f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} "  # noqa: S608
+    f"SELECT {_PG_STREAM} FROM {STREAMS} "  # noqa: S608
     "WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE"
 )
 # Said with what is asked first, and before it: a statement of its own would cost each batch a round trip.
 _PG_HURRIES = "(SELECT set_config('lock_timeout', %s, true)) <> ''"
 _PG_HURRY = (
-    f"SELECT {quoted(STREAM_COLUMNS)} FROM {STREAMS} "  # noqa: S608
+    f"SELECT {_PG_STREAM} FROM {STREAMS} "  # noqa: S608
     f"WHERE id = ANY(%s::bigint[]) AND {_PG_HURRIES} ORDER BY id FOR NO KEY UPDATE"
 )
 _PG_FREE_STREAMS = f"{_PG_STREAMS} SKIP LOCKED"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import orjson
@@ -55,7 +56,7 @@ class Streams:
         *,
         waits: bool,
         locks: bool = True,
-        hurries: bool = False,
+        patience: float | None = None,
     ) -> None:
         self.heads: dict[int, int] = {}
         """The offset of the last event of each locked stream."""
@@ -67,8 +68,8 @@ class Streams:
         self._journal = journal
         self._settle = settle
         self._waits = waits
-        self._hurries = hurries
-        self._read = dialect.hurry if hurries else dialect.streams if locks else dialect.look
+        self._patience = patience
+        self._locks = locks
         self._held: dict[int, LockedStream] = {}
         self._paths: dict[str, int | None] = {}
         self._new: dict[int, None] = {}
@@ -86,11 +87,23 @@ class Streams:
             for values in self._read(missing):
                 self._learn(values)
 
-    def take_time(self) -> None:
-        """From now on wait for locks as long as it takes: statements of users' own may well do that."""
-        if self._hurries:
-            self._sql.take_time()
-            self._hurries, self._read = False, self._sql.streams
+    def _read(self, missing: Sequence[int]) -> list[Values]:
+        if not self._locks:
+            return self._sql.look(missing)
+        return (
+            self._sql.streams(missing) if self._patience is None else self._sql.hurry(missing, self._patience)
+        )
+
+    @contextmanager
+    def waiting_long(self) -> Iterator[None]:
+        """Within, locks are waited for as long as it takes: statements of users' own may well do that."""
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            self._sql.wait_for_locks(None)
+        yield
+        if patience is not None:  # not if something was raised: the transaction may be gone
+            self._sql.wait_for_locks(patience)
+            self._patience = patience
 
     def hold(self, streams: Iterable[int]) -> set[int]:
         """Lock those of these streams that nobody else holds. Returns which of them are held now.
@@ -138,7 +151,7 @@ class Streams:
         if unknown := {path: None for path in paths if path not in self._paths}:
             for path in unknown:
                 self._set(self._paths, path, None)
-            self._paths.update(self._sql.paths(list(unknown), hurries=self._hurries))
+            self._paths.update(self._sql.paths(list(unknown), self._patience))
 
     def at(self, path: str) -> int | None:
         """The id of the stream at a path, also of one that this transaction makes. It is not locked."""

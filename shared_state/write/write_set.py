@@ -43,9 +43,12 @@ class _Change(NamedTuple):
 
 
 class WriteSet:
-    """The state of one transaction. Not for use by two threads. Its options are those of its `Streams`."""
+    """The state of one transaction. Not for use by two threads."""
 
-    def __init__(self, dialect: Dialect, now: datetime, *, waits: bool = False, **locking: bool) -> None:
+    def __init__(
+        self, dialect: Dialect, now: datetime, *,
+        waits: bool = False, locks: bool = True, patience: float | None = None,
+    ) -> None:  # fmt: skip
         self.now = now
         """The time of everything in this transaction."""
         self.tables = Tables()
@@ -62,7 +65,9 @@ class WriteSet:
         self._dirty: dict[RowKey, None] = {}
         self._changes: list[_Change] = []
         self._learned: Journal = []
-        self.streams = Streams(dialect, self._learned, self._settle, waits=waits, **locking)
+        self.streams = Streams(
+            dialect, self._learned, self._settle, waits=waits, locks=locks, patience=patience
+        )
         """The streams that it holds."""
 
     def _settle(self) -> None:

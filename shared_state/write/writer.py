@@ -21,10 +21,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import structlog
+from django.db import Error
 
 from shared_state.conf import conf
 from shared_state.core import database
@@ -44,6 +46,8 @@ BACKGROUND_AT_ONCE = 64
 """How many units of the background one transaction does, so that none takes long."""
 LARGE = 100
 """From how many changes on a unit is large."""
+PATIENCE, MOST_PATIENCE = 0.05, 0.5
+"""How many seconds a batch waits for what somebody has locked; what is held up waits longer each time."""
 
 
 class Lanes:
@@ -94,9 +98,11 @@ class Writer:
 
     def __init__(self, name: str = WRITER) -> None:
         self._lanes = Lanes()
+        self._keeps_connection = name == WRITER
         self._left: list[Job] = []
-        self._work = {WRITER: self._hurry, LARGE_WRITER: self._take_time, WAITING_WRITER: self._wait}[name]
-        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._rounds = 0
+        work = self._wait if name == WAITING_WRITER else self._hurry
+        self._thread = threading.Thread(target=self._loop, args=(work,), name=name, daemon=True)
         self._thread.start()
 
     def put(self, jobs: Sequence[Job]) -> bool:
@@ -108,52 +114,52 @@ class Writer:
         self._lanes.close()
         self._thread.join()
 
-    def _loop(self) -> None:
+    def _loop(self, work: Callable[[Sequence[Job]], None]) -> None:
         while jobs := self._left + self._lanes.take(conf.batch_size, wait=not self._left):
-            self._work(jobs)
-            if self._thread.name != WRITER:
-                database.connection().close()
+            work(jobs)
+            if not self._keeps_connection and not self._left:
+                with suppress(Error):  # one that cannot be closed is replaced when it is needed
+                    database.connection().close()
         database.connection().close()
 
     def _hurry(self, jobs: Sequence[Job]) -> None:
         """Write what need not wait for others; the rest is another thread's."""
         free, behind = _held_up.parted(jobs)
-        left = _write(free, hurries=True) if free else []
+        left = _write(free, PATIENCE) if free else []
         _held_up.enter(left)
         if left or behind:
             _put([*left, *behind], WAITING_WRITER)
-        _answer(free, left)
-
-    def _take_time(self, jobs: Sequence[Job]) -> None:
-        _write(jobs)
-        _answer(jobs)
+        _answer(_without(free, left))
 
     def _wait(self, jobs: Sequence[Job]) -> None:
-        """Write what is not held any more; one by one, if it cannot be told which those are."""
-        self._left = _write(jobs, hurries=True)
-        if len(self._left) == len(jobs) > 1:
-            self._left = _one_by_one(jobs)
-        waiting = set(self._left)
-        _held_up.leave([job for job in jobs if job not in waiting])
-        _answer(jobs, self._left)
+        """Write what is not held any more; one by one, if it cannot be told which those are.
+
+        From round to round it waits longer, so that who is held up gets its turn where many want the same.
+        """
+        patience = min(PATIENCE * 2**self._rounds, MOST_PATIENCE)
+        left = _write(jobs, patience)
+        _let_go(_without(jobs, left))
+        if len(left) == len(jobs) > 1:
+            left = batch.one_by_one(jobs, PATIENCE, lambda job: _let_go([job]))
+        self._rounds = self._rounds + 1 if len(left) == len(jobs) else 0
+        self._left = left
 
 
-def _one_by_one(jobs: Sequence[Job]) -> list[Job]:
-    """Returns those that are held up, and those that would overtake one of them."""
-    left: list[Job] = []
-    held: set[int] = set()
-    for job in jobs:
-        streams = set(job.streams())
-        if not streams.isdisjoint(held) or _write([job], hurries=True):
-            left.append(job)
-            held |= streams
-    return left
+def _let_go(jobs: Sequence[Job]) -> None:
+    """Units that were held up are done."""
+    _held_up.leave(jobs)
+    _answer(jobs)
 
 
-def _write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
+def _without(jobs: Sequence[Job], left: Sequence[Job]) -> Sequence[Job]:
+    waiting = set(left)
+    return [job for job in jobs if job not in waiting] if waiting else jobs
+
+
+def _write(jobs: Sequence[Job], patience: float) -> list[Job]:
     """Returns those that are held up."""
     try:
-        return batch.write(jobs, hurries=hurries)
+        return batch.write(jobs, patience)
     except BaseException as error:  # the thread must live, and every caller hear of it
         log.exception("batch_failed", units=len(jobs))
         for job in jobs:
@@ -161,13 +167,10 @@ def _write(jobs: Sequence[Job], *, hurries: bool = False) -> list[Job]:
         return []
 
 
-def _answer(jobs: Sequence[Job], but: Sequence[Job] = ()) -> None:
+def _answer(jobs: Sequence[Job]) -> None:
     """Tell the callers; those of one event loop at once, since waking a loop costs a system call."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[Job]] = {}
-    unheard = set(but)
     for job in jobs:
-        if job in unheard:
-            continue
         by_loop.setdefault(job.loop, []).append(job)
     for loop, waiting in by_loop.items():
         if loop is None:

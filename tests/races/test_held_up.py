@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +14,7 @@ from entities.api import EntityExists, NewEntity, deliver, registry, spawn, spaw
 from entities.models import Entity
 from shared_state import api
 from shared_state.core.types import Principal
-from shared_state.write import batch, writer
-from shared_state.write.job import Job
+from shared_state.write import writer
 from shared_state.write.unit import Unit
 from tests.conformance.writing import append, do, everything, make_stream, note, offsets, run
 
@@ -116,18 +115,19 @@ def test_an_owners_list_that_is_held_holds_up_no_other_owner() -> None:
     before = [api.get_stream(f"presence:user:{name}").head for name in ("ada", "ben")]
 
     async def make(leave: threading.Event) -> None:
-        waiting = asyncio.ensure_future(spawn(ADA, NewEntity("assistant", "second")))
+        held_up = [NewEntity("assistant", f"second-{n}") for n in range(40)]
+        waiting = [asyncio.ensure_future(spawn(ADA, new)) for new in held_up]
         async with asyncio.timeout(MINUTE):
-            await spawn(BEN, NewEntity("assistant", "second-of-ben"))
-        assert not waiting.done()
+            await spawn(BEN, NewEntity("assistant", "second-of-ben"))  # of the same batch
+        assert not any(each.done() for each in waiting)
         leave.set()
-        await waiting
+        await asyncio.gather(*waiting)
 
     with held(lambda: holding(hers.presence_id)) as leave:
         run(make(leave))
 
     after = [api.get_stream(f"presence:user:{name}").head for name in ("ada", "ben")]
-    assert [b - a for a, b in zip(before, after, strict=True)] == [2, 1]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [41, 1]
 
 
 def test_a_path_that_is_being_made_elsewhere_is_waited_for_apart() -> None:
@@ -171,29 +171,12 @@ def test_a_unit_that_waits_for_a_row_of_its_own_waits_as_long_as_it_takes() -> N
     assert len(everything(stream)) == 1
 
 
-def test_what_is_tried_one_by_one_overtakes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[str] = []
-
-    def write(jobs: Sequence[Job], **_: bool) -> list[Job]:
-        tried.extend(job.provenance.writer for job in jobs)
-        return [job for job in jobs if job.provenance.writer == "held"]
-
-    monkeypatch.setattr(batch, "write", write)
-    jobs = [
-        Job(api.Provenance(name), None, None, (stream, [note()]), None, None)
-        for name, stream in (("held", 1), ("behind", 1), ("free", 2))
-    ]
-
-    assert writer._one_by_one(jobs) == jobs[:2]
-    assert tried == ["held", "free"]
-
-
 def test_stopping_writes_what_is_held_up() -> None:
     stream = make_stream()
 
     with held(lambda: append(stream, note("held"))) as leave:
         waiting = ended(lambda: append(stream, note("late")))
-        while writer.WAITING_WRITER not in writer._writers:
+        while waiting.is_alive() and stream.id not in writer._held_up._streams:
             waiting.join(0.01)
         ending = threading.Thread(target=writer.stop)
         ending.start()

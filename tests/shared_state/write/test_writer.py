@@ -92,9 +92,9 @@ def test_a_batch_is_no_larger_than_the_setting(settings: Any, monkeypatch: pytes
     sizes: list[int] = []
     real = batch.write
 
-    def write(jobs: list[Job], **how: bool) -> list[Job]:
+    def write(jobs: list[Job], patience: float | None) -> list[Job]:
         sizes.append(len(jobs))
-        return real(jobs, **how)
+        return real(jobs, patience)
 
     monkeypatch.setattr(batch, "write", write)
 
@@ -181,7 +181,7 @@ def test_nobody_hears_of_it_before_the_commit(monkeypatch: pytest.MonkeyPatch) -
 def test_an_error_of_our_own_is_told_and_the_thread_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = make_stream()
 
-    def broken(jobs: object, **_: Any) -> None:
+    def broken(jobs: object, _: object) -> None:
         raise MemoryError("nothing left")
 
     with monkeypatch.context() as patch:
