@@ -73,17 +73,17 @@ class Ending:
             work(list(left.values()))
 
 
-def write(jobs: Sequence[Job], patience: float | None = None) -> list[Job]:
+def write(jobs: Sequence[Job], lock_timeout: float | None = None) -> list[Job]:
     """Do jobs in as few transactions as it takes; each is settled then, with a result or an error.
 
-    With `patience`, in seconds, those that would wait longer for what somebody else holds are not done, and
+    With `lock_timeout`, in seconds, those that would wait longer for what another holds are not done, and
     returned.
     """
     waiting, lost = list(jobs), 0
     held_up: list[Job] = []
     while waiting and lost < ATTEMPTS:
         try:
-            _write_together(waiting, patience)
+            _write_together(waiting, lock_timeout)
         except _HopelessError as hopeless:
             _fail(waiting, hopeless.__cause__)
             return held_up
@@ -112,12 +112,12 @@ def write(jobs: Sequence[Job], patience: float | None = None) -> list[Job]:
             # One that comes to a stream late has it named the next time: that is progress, however often.
             lost += not all(isinstance(job.error, LateLock) for job in waiting)
     if len(waiting) > 1:
-        held_up += one_by_one(waiting, patience)
+        held_up += one_by_one(waiting, lock_timeout)
     return held_up
 
 
 def one_by_one(
-    jobs: Sequence[Job], patience: float | None, done: Callable[[Job], None] = lambda job: None
+    jobs: Sequence[Job], lock_timeout: float | None, done: Callable[[Job], None] = lambda job: None
 ) -> list[Job]:
     """`write` for each alone, and `done` with each that is settled.
 
@@ -126,7 +126,7 @@ def one_by_one(
     left: list[Job] = []
     held: set[int] = set()
     for job in jobs:
-        if held.isdisjoint(job.streams()) and not write([job], patience):
+        if held.isdisjoint(job.streams()) and not write([job], lock_timeout):
             done(job)
         else:
             left.append(job)
@@ -139,7 +139,7 @@ def _fail(jobs: Sequence[Job], error: BaseException | None) -> None:
         job.settle(error=error)
 
 
-def _write_together(jobs: Sequence[Job], patience: float | None) -> None:
+def _write_together(jobs: Sequence[Job], lock_timeout: float | None) -> None:
     """One transaction for all. Raises what it was lost by; then nothing of it is there."""
     ending, reached = Ending(), ["opening"]
     try:
@@ -147,7 +147,7 @@ def _write_together(jobs: Sequence[Job], patience: float | None) -> None:
     except Exception as error:
         raise _HopelessError from error
     clock.compare()
-    write_set = WriteSet(dialect(), clock.now(), patience=patience)
+    write_set = WriteSet(dialect(), clock.now(), lock_timeout=lock_timeout)
     try:
         with database.atomic():
             reached.append("writing")
@@ -163,7 +163,7 @@ def _write_together(jobs: Sequence[Job], patience: float | None) -> None:
     except Exception as error:
         if reached[-1] == "opening":  # no lock in all the time that there was for it
             raise _HopelessError from error
-        if patience is not None and _sqlstate(error) == _LOCK_NOT_AVAILABLE:
+        if lock_timeout is not None and _sqlstate(error) == _LOCK_NOT_AVAILABLE:
             raise _HeldUpError from error
         if reached[-1] == "writing" or (reached[-1] == "committing" and not _was_committed(write_set, error)):
             raise

@@ -56,14 +56,14 @@ class Dialect(Protocol):
         """
         ...
 
-    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
+    def hurry(self, ids: Sequence[int], lock_timeout: float) -> list[Values]:
         """`streams` for who cannot wait long, now and in the rest of the transaction.
 
-        Where a lock takes longer than `patience`, in seconds, PostgreSQL raises `OperationalError` (55P03).
+        If a lock takes longer than `lock_timeout`, in seconds, PostgreSQL raises `OperationalError` (55P03).
         """
         ...
 
-    def wait_for_locks(self, patience: float | None) -> None:
+    def wait_for_locks(self, lock_timeout: float | None) -> None:
         """How long locks are waited for in the rest of the transaction, in seconds; `None`: for ever."""
         ...
 
@@ -75,8 +75,8 @@ class Dialect(Protocol):
         """Whether there is a stream, locked or not."""
         ...
 
-    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
-        """Pairs of path and id of the streams that there are, not locked. With `patience` as `hurry`."""
+    def paths(self, paths: Sequence[str], lock_timeout: float | None = None) -> list[Values]:
+        """Pairs of path and id of the streams that there are, not locked. With `lock_timeout` as `hurry`."""
         ...
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -117,10 +117,10 @@ class SqliteDialect:
         # BEGIN IMMEDIATE has locked the whole file by now.
         return sqlite_fetch(_SQLITE_STREAMS, (json_array(ids),))
 
-    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
+    def hurry(self, ids: Sequence[int], lock_timeout: float) -> list[Values]:
         return self.streams(ids)
 
-    def wait_for_locks(self, patience: float | None) -> None:
+    def wait_for_locks(self, lock_timeout: float | None) -> None:
         pass
 
     def look(self, ids: Sequence[int]) -> list[Values]:
@@ -129,7 +129,7 @@ class SqliteDialect:
     def there(self, stream: int) -> bool:
         return bool(sqlite_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = ?", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
+    def paths(self, paths: Sequence[str], lock_timeout: float | None = None) -> list[Values]:
         return sqlite_fetch(_SQLITE_PATHS, (json_array(paths),))
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -169,11 +169,11 @@ class PostgresDialect:
     def streams(self, ids: Sequence[int], *, wait: bool = True) -> list[Values]:
         return postgres_fetch(_PG_STREAMS if wait else _PG_FREE_STREAMS, [array(ids)])
 
-    def hurry(self, ids: Sequence[int], patience: float) -> list[Values]:
-        return postgres_fetch(_PG_HURRY, [array(ids), _timeout(patience)])
+    def hurry(self, ids: Sequence[int], lock_timeout: float) -> list[Values]:
+        return postgres_fetch(_PG_HURRY, [array(ids), _milliseconds(lock_timeout)])
 
-    def wait_for_locks(self, patience: float | None) -> None:
-        postgres_run(f"SELECT {_PG_HURRIES}", [_timeout(patience or 0)])
+    def wait_for_locks(self, lock_timeout: float | None) -> None:
+        postgres_run(f"SELECT {_PG_HURRIES}", [_milliseconds(lock_timeout or 0)])
 
     def look(self, ids: Sequence[int]) -> list[Values]:
         return postgres_fetch(_PG_LOOK, [array(ids)])
@@ -181,9 +181,10 @@ class PostgresDialect:
     def there(self, stream: int) -> bool:
         return bool(postgres_fetch(f"SELECT 1 FROM {STREAMS} WHERE id = %s", (stream,)))  # noqa: S608
 
-    def paths(self, paths: Sequence[str], patience: float | None = None) -> list[Values]:
-        if patience is not None:
-            return postgres_fetch(f"{_PG_PATHS} AND {_PG_HURRIES}", [array(paths), _timeout(patience)])
+    def paths(self, paths: Sequence[str], lock_timeout: float | None = None) -> list[Values]:
+        if lock_timeout is not None:
+            hurried = f"{_PG_PATHS} AND {_PG_HURRIES}"
+            return postgres_fetch(hurried, [array(paths), _milliseconds(lock_timeout)])
         return postgres_fetch(_PG_PATHS, [array(paths)])
 
     def rows(self, keys: Sequence[RowKey]) -> list[Values]:
@@ -219,8 +220,8 @@ class PostgresDialect:
         postgres_run(f"WITH {steps} {_PG_SET_HEADS}", [*params, *arrays(heads)])
 
 
-def _timeout(patience: float) -> str:
-    return f"{round(patience * 1000)}ms"
+def _milliseconds(lock_timeout: float) -> str:
+    return f"{round(lock_timeout * 1000)}ms"
 
 
 def quoted(columns: Iterable[str], table: str = "") -> str:

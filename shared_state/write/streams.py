@@ -56,7 +56,7 @@ class Streams:
         *,
         waits: bool,
         locks: bool = True,
-        patience: float | None = None,
+        lock_timeout: float | None = None,
     ) -> None:
         self.heads: dict[int, int] = {}
         """The offset of the last event of each locked stream."""
@@ -68,7 +68,7 @@ class Streams:
         self._journal = journal
         self._settle = settle
         self._waits = waits
-        self._patience = patience
+        self._lock_timeout = lock_timeout
         self._locks = locks
         self._held: dict[int, LockedStream] = {}
         self._paths: dict[str, int | None] = {}
@@ -91,19 +91,21 @@ class Streams:
         if not self._locks:
             return self._sql.look(missing)
         return (
-            self._sql.streams(missing) if self._patience is None else self._sql.hurry(missing, self._patience)
+            self._sql.streams(missing)
+            if self._lock_timeout is None
+            else self._sql.hurry(missing, self._lock_timeout)
         )
 
     @contextmanager
     def waiting_long(self) -> Iterator[None]:
         """Within, locks are waited for as long as it takes: statements of users' own may well do that."""
-        patience, self._patience = self._patience, None
-        if patience is not None:
+        lock_timeout, self._lock_timeout = self._lock_timeout, None
+        if lock_timeout is not None:
             self._sql.wait_for_locks(None)
         yield
-        if patience is not None:  # not if something was raised: the transaction may be gone
-            self._sql.wait_for_locks(patience)
-            self._patience = patience
+        if lock_timeout is not None:  # not if something was raised: the transaction may be gone
+            self._sql.wait_for_locks(lock_timeout)
+            self._lock_timeout = lock_timeout
 
     def hold(self, streams: Iterable[int]) -> set[int]:
         """Lock those of these streams that nobody else holds. Returns which of them are held now.
@@ -151,7 +153,7 @@ class Streams:
         if unknown := {path: None for path in paths if path not in self._paths}:
             for path in unknown:
                 self._set(self._paths, path, None)
-            self._paths.update(self._sql.paths(list(unknown), self._patience))
+            self._paths.update(self._sql.paths(list(unknown), self._lock_timeout))
 
     def at(self, path: str) -> int | None:
         """The id of the stream at a path, also of one that this transaction makes. It is not locked."""

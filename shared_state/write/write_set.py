@@ -47,7 +47,7 @@ class WriteSet:
 
     def __init__(
         self, dialect: Dialect, now: datetime, *,
-        waits: bool = False, locks: bool = True, patience: float | None = None,
+        waits: bool = False, locks: bool = True, lock_timeout: float | None = None,
     ) -> None:  # fmt: skip
         self.now = now
         """The time of everything in this transaction."""
@@ -66,7 +66,7 @@ class WriteSet:
         self._changes: list[_Change] = []
         self._learned: Journal = []
         self.streams = Streams(
-            dialect, self._learned, self._settle, waits=waits, locks=locks, patience=patience
+            dialect, self._learned, self._settle, waits=waits, locks=locks, lock_timeout=lock_timeout
         )
         """The streams that it holds."""
 

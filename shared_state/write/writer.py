@@ -46,7 +46,7 @@ BACKGROUND_AT_ONCE = 64
 """How many units of the background one transaction does, so that none takes long."""
 LARGE = 100
 """From how many changes on a unit is large."""
-PATIENCE, MOST_PATIENCE = 0.05, 0.5
+LOCK_TIMEOUT, LONGEST_LOCK_TIMEOUT = 0.05, 0.5
 """How many seconds a batch waits for what somebody has locked; what is held up waits longer each time."""
 
 
@@ -125,7 +125,7 @@ class Writer:
     def _hurry(self, jobs: Sequence[Job]) -> None:
         """Write what need not wait for others; the rest is another thread's."""
         free, behind = _held_up.parted(jobs)
-        left = _write(free, PATIENCE) if free else []
+        left = _write(free, LOCK_TIMEOUT) if free else []
         _held_up.enter(left)
         if left or behind:
             _put([*left, *behind], WAITING_WRITER)
@@ -136,11 +136,11 @@ class Writer:
 
         From round to round it waits longer, so that who is held up gets its turn where many want the same.
         """
-        patience = min(PATIENCE * 2**self._rounds, MOST_PATIENCE)
-        left = _write(jobs, patience)
+        lock_timeout = min(LOCK_TIMEOUT * 2**self._rounds, LONGEST_LOCK_TIMEOUT)
+        left = _write(jobs, lock_timeout)
         _let_go(_without(jobs, left))
         if len(left) == len(jobs) > 1:
-            left = batch.one_by_one(jobs, PATIENCE, lambda job: _let_go([job]))
+            left = batch.one_by_one(jobs, LOCK_TIMEOUT, lambda job: _let_go([job]))
         self._rounds = self._rounds + 1 if len(left) == len(jobs) else 0
         self._left = left
 
@@ -156,10 +156,10 @@ def _without(jobs: Sequence[Job], left: Sequence[Job]) -> Sequence[Job]:
     return [job for job in jobs if job not in waiting] if waiting else jobs
 
 
-def _write(jobs: Sequence[Job], patience: float) -> list[Job]:
+def _write(jobs: Sequence[Job], lock_timeout: float) -> list[Job]:
     """Returns those that are held up."""
     try:
-        return batch.write(jobs, patience)
+        return batch.write(jobs, lock_timeout)
     except BaseException as error:  # the thread must live, and every caller hear of it
         log.exception("batch_failed", units=len(jobs))
         for job in jobs:

@@ -10,6 +10,11 @@ from tests.support.processes import Installation
 STORY = "Please tell me a long story about the sea, a ship and its captain."
 
 
+def statuses(person: Person, url: str) -> list[str]:
+    """How the runs of an agent stand, the first one first."""
+    return [run["status"] for run in person.rows(url, "run").values()]
+
+
 def test_ctrl_c_stops_within_two_seconds_while_a_model_speaks(installation: Installation) -> None:
     installation.environment["AGENTS_OFFLINE_WORDS_PER_SECOND"] = "2"
     server = installation.quickstart()
@@ -23,7 +28,8 @@ def test_ctrl_c_stops_within_two_seconds_while_a_model_speaks(installation: Inst
     installation.quickstart()
     ada = Person(installation.url)
     ada.wait(lambda: ada.texts(url), "the whole answer", 15)
-    assert [run["status"] for run in ada.rows(url, "run").values()] == ["completed"]
+    ada.wait(lambda: "started" not in statuses(ada, url), "the end of the run", 15)
+    assert statuses(ada, url) == ["completed"]
     assert ada.rows(url, "error") == {}
 
 

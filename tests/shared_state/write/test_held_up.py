@@ -46,7 +46,7 @@ def test_what_is_tried_one_by_one_overtakes_nothing(monkeypatch: pytest.MonkeyPa
     tried: list[str] = []
     done: list[Job] = []
 
-    def write(jobs: Sequence[Job], patience: float | None) -> list[Job]:
+    def write(jobs: Sequence[Job], lock_timeout: float | None) -> list[Job]:
         tried.extend(names(jobs))
         return [each for each in jobs if each.provenance.writer == "held"]
 

@@ -92,9 +92,9 @@ def test_a_batch_is_no_larger_than_the_setting(settings: Any, monkeypatch: pytes
     sizes: list[int] = []
     real = batch.write
 
-    def write(jobs: list[Job], patience: float | None) -> list[Job]:
+    def write(jobs: list[Job], lock_timeout: float | None) -> list[Job]:
         sizes.append(len(jobs))
-        return real(jobs, patience)
+        return real(jobs, lock_timeout)
 
     monkeypatch.setattr(batch, "write", write)
 
