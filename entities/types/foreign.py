@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import math
 import os
 import threading
 from collections import deque
@@ -105,27 +106,35 @@ def _caught(work: Callable[[], Any]) -> _Outcome:
         connections.close_all()
 
 
-threads = ForeignThreads()
-"""Those of this process."""
+threads, queries = ForeignThreads(), ForeignThreads()
+"""Those of this process: for plain functions, and for what coroutines do with the ORM, which waits for none
+of those that block."""
 
 
 def _after_fork() -> None:
     """Threads do not survive a fork."""
-    global threads
-    threads = ForeignThreads()
+    global threads, queries
+    threads, queries = ForeignThreads(), ForeignThreads()
+
+
+def timeout_fault(timeout: float | None) -> str:
+    """Why a timeout of a tool or type is none; empty if it is seconds that can pass, or `None`."""
+    if timeout is None or 0 < timeout < math.inf:
+        return ""
+    return f"timeout={timeout!r} is no time: give seconds above 0, or leave it out for what the settings say"
 
 
 os.register_at_fork(after_in_child=_after_fork)
 
 
-async def called(work: partial[Any], *, limit: float) -> Any:
-    """Do users' work, a plain function's in a thread, and return what it returns.
+async def called(work: partial[Any], *, limit: float, name: str) -> Any:
+    """Do users' work, a plain function's in a thread, and return what it returns; `name` is for people.
 
     Raises what it raises if that is an `Exception` that a coroutine may raise, else `ForeignError`;
     `ForeignTimeout` after `limit` seconds. Cancelling the caller cancels the call, and is the only way in
     which `CancelledError` is raised here.
     """
-    call = _Call(work, inspect.iscoroutinefunction(work))
+    call = _Call(work, name)
     task = asyncio.get_running_loop().create_task(call.outcome())
     try:
         done, _ = await asyncio.wait({task}, timeout=limit)
@@ -134,7 +143,6 @@ async def called(work: partial[Any], *, limit: float) -> Any:
         raise
     if not done:
         await call.stop(task)
-        name = getattr(work.func, "__name__", repr(work.func))
         raise ForeignTimeout(f"{name} took longer than {limit:g} s and was given up.")
     if task.cancelled():  # before it could begin
         raise ForeignError("CancelledError: the call was cancelled by nobody of ours.")
@@ -154,15 +162,16 @@ def may_pass(error: BaseException) -> bool:
 class _Call:
     """One call of users' code, in a task of its own."""
 
-    def __init__(self, work: partial[Any], is_async: bool) -> None:
+    def __init__(self, work: partial[Any], name: str) -> None:
         self._work = work
-        self._is_async = is_async
+        self._name = name
+        self._is_async = inspect.iscoroutinefunction(work)
         self._thread: Future[Any] | None = None
 
     async def outcome(self) -> _Outcome:
-        """What the call comes to. What it does with the ORM, async code too, is done in `threads`."""
+        """What the call comes to. What a coroutine does with the ORM is done in `queries`."""
         try:
-            async with ThreadSensitiveContext(executor=threads):
+            async with ThreadSensitiveContext(executor=queries):
                 value = self._work() if self._is_async else await self._in_thread()
                 if inspect.isawaitable(value):
                     value = await value
@@ -185,4 +194,4 @@ class _Call:
         task.cancel()
         _, late = await asyncio.wait({task}, timeout=STOP_SECONDS)
         if late:
-            log.error("foreign_call_not_ended", call=repr(self._work.func))
+            log.error("foreign_call_not_ended", call=self._name)

@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 from entities.catalog.events import COLLECTIONS, EVENTS
 from entities.exceptions import InvalidInput, RegistryError, TypeAlreadyDefined, UnknownType
 from entities.models import EntityType
+from entities.types.foreign import timeout_fault
 from shared_state.api import (
     Collection,
     CollectionSpec,
@@ -234,6 +235,8 @@ def _require_storable(value: Any, what: str) -> None:
 def _definition(name: str, handler: Handler, given: TypeOptions) -> TypeDefinition:
     if not inspect.iscoroutinefunction(handler):
         raise RegistryError(f"{name}: the handler must be `async def`, taking (ctx, wake).")
+    if wrong := timeout_fault(given.timeout):
+        raise RegistryError(f"{name}: {wrong}.")
     declared, state_class = _declared(name, given.state)
     taken = sorted(set(declared) & set(COLLECTIONS))
     if taken:

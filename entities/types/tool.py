@@ -10,10 +10,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypedDict, overload
+from typing import Any, TypedDict, cast, overload
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
@@ -21,7 +21,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from entities.catalog.sanitize import said, storable, tidied
 from entities.conf import conf
 from entities.exceptions import InvalidInput, ToolError
-from entities.types.foreign import called
+from entities.types.foreign import called, timeout_fault
 from entities.types.signature import Arguments, parse_docstring, sent_schema, signature_model
 
 MAX_RESULT_CHARS = 100_000
@@ -94,12 +94,20 @@ class Tool:
     async def call(self, arguments: Mapping[str, Any]) -> ToolResult:
         """Validate, run, and put the result into words for the model.
 
-        A plain function runs in a thread, so that it may block. Raises ToolError for wrong arguments, what
-        the function raises, and `ForeignError` and `ForeignTimeout` as `foreign.called` does.
+        A plain function runs in a thread, so that it may block; so do the validators of its arguments, and
+        what puts its result into words. Raises ToolError for wrong arguments, what the function raises, and
+        `ForeignError` and `ForeignTimeout` as `foreign.called` does.
         """
-        values = self.validate(arguments)
+        work = self._awaited if inspect.iscoroutinefunction(self.function) else self._returned
         limit = self.timeout or conf.tool_timeout
-        return _as_result(await called(partial(self.function, **values), limit=limit))
+        return cast("ToolResult", await called(partial(work, arguments), limit=limit, name=self.name))
+
+    def _returned(self, arguments: Mapping[str, Any]) -> ToolResult | Awaitable[ToolResult]:
+        value = self.function(**self.validate(arguments))
+        return _as_result_of(value) if inspect.isawaitable(value) else _as_result(value)
+
+    async def _awaited(self, arguments: Mapping[str, Any]) -> ToolResult:
+        return _as_result(await self.function(**self.validate(arguments)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The function itself, so that decorated functions stay callable."""
@@ -188,6 +196,8 @@ def from_model(
     """
     if not NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} cannot name a tool: use 1 to 64 letters, digits, '_' or '-'.")
+    if found := timeout_fault(timeout):
+        raise InvalidInput(f"The tool {name}: {found}.")
     schema = sent_schema(name, arguments_model)
     return Tool(name, description.strip(), schema, function, arguments_model, retry_safe, timeout)
 
@@ -238,6 +248,10 @@ def _as_result(value: Any) -> ToolResult:
     if isinstance(value, ToolResult):
         return ToolResult(_bounded(_as_text(value.content)), value.details, bool(value.terminate))
     return ToolResult(_bounded(_as_text(value)))
+
+
+async def _as_result_of(value: Awaitable[Any]) -> ToolResult:
+    return _as_result(await value)
 
 
 def _as_text(value: Any) -> str:

@@ -210,7 +210,8 @@ async def _call(execution: Execution) -> None:
         raise EntitiesError("The execution was not built.")
     definition, context = execution.definition, execution.context
     limit = definition.timeout or conf.handler_timeout
-    await called(partial(definition.handler, context, context.wake), limit=limit)
+    handler = definition.handler
+    await called(partial(handler, context, context.wake), limit=limit, name=handler.__name__)
 
 
 async def _close_orphans(execution: Execution, code: str, message: str) -> None:

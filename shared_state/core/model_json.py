@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -44,8 +45,9 @@ class Unfit(InvalidRow):
 def as_json(value: Any) -> Any:
     """A Python value as JSON: dates, decimals, UUIDs, enums, sets, models. Raises `Unfit`."""
     try:
-        found = to_jsonable_python(value, by_alias=True, round_trip=True, inf_nan_mode="constants")
-    except (PydanticSerializationError, RecursionError) as error:
+        with _foreign():
+            found = to_jsonable_python(value, by_alias=True, round_trip=True, inf_nan_mode="constants")
+    except PydanticSerializationError as error:
         raise Unfit("", f"not JSON: {error}") from None
     _require_finite(found, "")
     return found
@@ -54,20 +56,22 @@ def as_json(value: Any) -> Any:
 def read_as(model: type[BaseModel], value: Any) -> BaseModel:
     """A value as a model's instance, from Python or from JSON; strict models differ in what they take.
 
-    Raises `Unfit`, and what the model's own validators raise beside `ValueError` and `AssertionError`.
+    Raises `Unfit`, also for what the model's own validators raise, whatever that is.
     """
     try:
-        return model.model_validate(value)
+        with _foreign():
+            return model.model_validate(value)
     except ValidationError as error:
         refused = error
     try:
-        data = to_json(value, by_alias=True, round_trip=True, inf_nan_mode="constants")
-        return model.model_validate_json(data)
+        with _foreign():
+            data = to_json(value, by_alias=True, round_trip=True, inf_nan_mode="constants")
+            return model.model_validate_json(data)
     except ValidationError as error:
         refused = (
             error  # of what is nearer to being right: a strict model refuses most of a JSON row in Python
         )
-    except ValueError:
+    except PydanticSerializationError:
         pass  # it cannot be JSON
     first = refused.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
@@ -78,13 +82,28 @@ def fitted(model: type[BaseModel], value: Any) -> Any:
     """The JSON of what a model takes, with its defaults. Raises as `read_as` and `as_json`."""
     instance = read_as(model, value)
     try:
-        data = instance.model_dump(mode="json", by_alias=True, round_trip=True)
+        with _foreign():
+            data = instance.model_dump(mode="json", by_alias=True, round_trip=True)
     except PydanticSerializationError as error:
         raise Unfit("", f"not JSON: {error}") from None
     data = _as_read(instance, data)
     _require_finite(data, "")
     read_as(model, data)  # what could not be read again must not be written
     return data
+
+
+@contextmanager
+def _foreign() -> Iterator[None]:
+    """Around validators and serializers that are users' code: an exit of theirs refuses a value, no more.
+
+    Pydantic has its own errors for `ValueError` and `AssertionError`; those pass.
+    """
+    try:
+        yield
+    except ValueError:
+        raise
+    except BaseException as error:
+        raise Unfit("", f"its model raised {type(error).__name__}") from error
 
 
 def names(model: type[BaseModel]) -> dict[str, str]:

@@ -12,6 +12,7 @@ It holds for every thread, and for every PostgreSQL that Django connects to.
 from __future__ import annotations
 
 import select
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 AWAY = (OperationalError, InterfaceError)
 """What is raised while a database cannot be reached, among other things."""
+_replacing = threading.local()
 _READS = ("SELECT", "(SELECT")
 
 
@@ -88,9 +90,15 @@ def _on_connection(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) 
         # The outermost: who adds one for a while takes the last away.
         connection.execute_wrappers.insert(0, _once_more)
     if _has_spoken(connection) and not connection.is_usable():
+        if getattr(_replacing, "now", False):
+            return  # who hangs up on the second one, too, will on every one: the statement says so
         log.warning("connection_was_dead")
         replace(connection)
-        connection.connect()  # which comes here again
+        _replacing.now = True
+        try:
+            connection.connect()  # which comes here again
+        finally:
+            _replacing.now = False
 
 
 def listen() -> None:

@@ -186,6 +186,7 @@ class RenderProcesses:
             self._queue.waiting.append(turn)
             if not self._change.wait_for(lambda: self._queue.next() is turn, SECONDS):
                 self._queue.waiting.remove(turn)
+                self._change.notify_all()  # it may have kept others waiting
                 raise NotNowError("The processes have been busy for too long.")
             self._queue.begin(turn)
             self._change.notify_all()

@@ -45,17 +45,17 @@ _PG_OTHERS = (
 
 
 def read_ranges(ranges: Sequence[EventRange]) -> list[list[Event]]:
-    """For each range of a log its events, oldest first: two statements at the most, however many ranges.
+    """For each range of a log its events, oldest first: three statements at the most, however many ranges.
 
     For ranges that are known to be short: all of each is read.
     """
-    found: list[list[Event]] = [[] for _ in ranges]
+    found: list[list[Values]] = [[] for _ in ranges]
     for typed in (True, False):
         places = [place for place, (_, type, _, _) in enumerate(ranges) if bool(type) == typed]
         for number, *values in _events([ranges[place] for place in places], typed=typed):
-            if (event := _whole(tuple(values))) is not None:
-                found[places[number - on_postgres()]].append(event)
-    return found
+            found[places[number - on_postgres()]].append(tuple(values))
+    whole = _whole([values for each in found for values in each])
+    return [[as_event(whole[id(values)]) for values in each if id(values) in whole] for each in found]
 
 
 def _events(ranges: Sequence[EventRange], *, typed: bool) -> list[Values]:
@@ -67,17 +67,26 @@ def _events(ranges: Sequence[EventRange], *, typed: bool) -> list[Values]:
     return sqlite_fetch(_SQLITE_TYPED_EVENTS if typed else _SQLITE_EVENTS, (json_array(ranges),))
 
 
-def _whole(values: Values) -> Event | None:
-    """An event; what was left to its row when the log was pruned is read there.
+def _whole(events: Sequence[Values]) -> dict[int, Values]:
+    """Events by their identity; what was left to their rows when the log was pruned is read there.
 
-    `None` if that row has changed since, or is gone: see `stream.read`.
+    Those are left out whose row has changed since, or is gone: see `stream.read`.
     """
-    if values[5] is None:
-        left = dialect().rows([(values[0], values[2], values[3])])
-        if not left or as_row(left[0]).version != values[1]:
-            return None
-        values = (*values[:5], left[0][3], *values[6:])
-    return as_event(values)
+    pruned = [values for values in events if values[5] is None]
+    rows = {}
+    if pruned:
+        keys = list({(values[0], values[2], values[3]) for values in pruned})
+        rows = {row[:3]: row for row in dialect().rows(keys)}
+    found = {}
+    for values in events:
+        if values[5] is None:
+            row = rows.get((values[0], values[2], values[3]))
+            if row is None or as_row(row).version != values[1]:
+                continue
+            found[id(values)] = (*values[:5], row[3], *values[6:])
+        else:
+            found[id(values)] = values
+    return found
 
 
 def written_by_others(places: Sequence[tuple[int, str, str]]) -> set[int]:

@@ -25,6 +25,7 @@ CATCH_ALL = {
     "shared_state/notify/bus.py": "what was committed must not look failed to the one who wrote it",
     "tests/support/acting.py": "the test looks at what was raised",
     "shared_state/live/codecs.py": "one codec's fault must not stop the others",
+    "shared_state/core/model_json.py": "validators are foreign code: a value is refused, whatever they raise",
     "shared_state/html/foreign.py": "a text at which a library fails is shown as it is",
     "shared_state/html/render_child.py": "whatever one text does, the next may be a better one",
     "shared_state/html/render_process.py": "a process that did not finish its piece is ended",

@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator, BaseModel, field_validator
 
-from entities.api import tool
-from entities.testing.runtime import configured, quiet, spawn, values, wakes, working
+from entities.api import InvalidInput, deliver_now, tool
+from entities.testing.runtime import ADA, configured, quiet, spawn, values, wakes, working
 from entities.types.registry import Registry
+from shared_state.api import in_thread
 
 
 class Odd(BaseException):
@@ -176,3 +178,45 @@ async def test_a_handler_that_takes_too_long_is_given_up(types: Registry) -> Non
     (wake,) = await wakes(url)
     assert wake.state == "parked"
     assert "slow took longer than 0.05 s" in wake.error
+
+
+async def test_what_arguments_are_validated_with_ends_its_call_alone(types: Registry) -> None:
+    def exits_for(value: str) -> str:
+        raise SystemExit(value)
+
+    @types.define("odd")
+    async def odd(ctx: Any, wake: Any) -> None:
+        @tool
+        def plainly(value: Annotated[str, AfterValidator(exits_for)]) -> None:
+            """Never runs."""
+
+        @tool
+        async def later(value: Annotated[str, AfterValidator(exits_for)]) -> None:
+            """Never runs."""
+
+        calls: list[Any] = [("plainly", {"value": "a"}), ("later", {"value": "b"})]
+        await ctx.use_agent("x", tools=[plainly, later], test_responses=[calls, "done"]).run()
+
+    url = await spawn("odd", message="go")
+    async with working() as worker:
+        await quiet(worker)
+
+    assert ["SystemExit" in call["error"] for call in await values(url, "tool_call")] == [True, True]
+    assert [wake.state for wake in await wakes(url)] == ["done"]
+
+
+async def test_what_messages_are_validated_with_refuses_the_message_alone(types: Registry) -> None:
+    class Order(BaseModel):
+        item: str
+
+        @field_validator("item")
+        @classmethod
+        def exits(cls, value: str) -> str:
+            raise SystemExit(value)
+
+    @types.define("shop", inbox_schemas={"order": Order})
+    async def shop(ctx: Any, wake: Any) -> None: ...
+
+    url = await spawn("shop")
+    with pytest.raises(InvalidInput, match="SystemExit"):
+        await in_thread(deliver_now, ADA, url, {"item": "ship"}, message_type="order")

@@ -68,6 +68,34 @@ async def test_tools_that_block_hold_up_no_other_agent(types: Registry, leave: t
     assert foreign.threads.running == 0
 
 
+async def test_what_a_coroutine_asks_the_database_waits_for_no_tool_that_blocks(
+    types: Registry, leave: threading.Event
+) -> None:
+    entered = threading.Event()
+
+    def block() -> str:
+        entered.set()
+        assert leave.wait(MINUTE)
+        return "ok"
+
+    runs_a_tool(types, "slow", block)
+
+    @types.define("asking")
+    async def asking(ctx: Any, wake: Any) -> None:
+        await User.objects.acount()
+        await ctx.use_agent("x", test_responses=["done"]).run()
+
+    with configured(TOOL_THREADS=1):
+        await spawn("slow", message="go")
+        async with working() as worker:
+            await asyncio.to_thread(entered.wait, MINUTE)
+            url = await spawn("asking", message="go")
+            await until(completed(url), "the one that asks has ended")
+            assert foreign.threads.running == 1
+            leave.set()
+            await quiet(worker)
+
+
 async def test_a_thread_that_does_not_come_back_is_counted_and_replaced(
     types: Registry, leave: threading.Event
 ) -> None:

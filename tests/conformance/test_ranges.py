@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -75,3 +77,19 @@ def test_who_else_has_written_a_row_of_a_type() -> None:
     assert api.written_by_others(asked) == {two.id}
     assert api.written_by_others([(two.id, "note", "w1")]) == set()
     assert RowRecord.objects.filter(type="manifest").count() == 2
+
+
+def test_many_values_that_were_left_to_their_rows_are_read_together() -> None:
+    stream = make_stream("pruned")
+    steps = [NewEvent("step", f"s{number}", {"status": "over", "n": number}) for number in range(30)]
+    do(lambda unit: unit.append(stream.id, steps))
+    do(lambda unit: unit.append(stream.id, [NewEvent("step", "s3", {"status": "over", "n": -1}, "upsert")]))
+    rules = {"step": api.Versions(frozenset({"over"}))}
+    sweep(stream.id, rules, timezone.now() + timedelta(hours=1))
+
+    with CaptureQueriesContext(connection) as queries:
+        [found] = api.read_ranges([(stream.id, "", 1, 40)])
+
+    assert len(queries) == 2
+    assert found == list(api.read(stream.id, after=0))
+    assert sorted(event.value["n"] for event in found) == sorted({-1, *range(30)} - {3})

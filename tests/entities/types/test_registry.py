@@ -202,3 +202,13 @@ def test_a_value_that_does_not_fit_says_where_and_why(value: dict[str, Any], rea
 def test_defaults_are_filled_in() -> None:
     assert validated(Args.model_json_schema(), {"name": "x"}, "arguments") == {"name": "x", "size": 3}
     assert validated(None, "anything", "arguments") == "anything"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+def test_a_timeout_that_cannot_pass_is_refused(timeout: float) -> None:
+    define = Registry().define("slow", timeout=timeout)
+
+    async def slow(ctx: Any, wake: Any) -> None: ...
+
+    with pytest.raises(RegistryError, match="seconds above 0"):
+        define(slow)

@@ -243,3 +243,9 @@ async def test_generated_tool_takes_its_parameters_from_a_model() -> None:
     assert (await made.call({"key": "a1", "side": "pro"})).content == "key=a1, side=pro"
     with pytest.raises(ToolError, match="'side' is 'no'"):
         await made.call({"key": "a1", "side": "no"})
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+def test_a_timeout_that_cannot_pass_is_refused(timeout: float) -> None:
+    with pytest.raises(InvalidInput, match="seconds above 0"):
+        tool(name="ok", timeout=timeout)(lambda: "ok")
