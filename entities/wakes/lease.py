@@ -39,12 +39,12 @@ INTERRUPTED = "run interrupted"
 """The outcome of a signal that is to stop a run."""
 TOO_LATE = "the run was over"
 """What it is corrected to if the handler came to its end before it heard."""
+AFTER_RUN = "interrupted after its run"
+"""The same if the handler was cut off, but its runs were over by then."""
 LONGEST_PAUSE = 24 * 3600.0
 """A wake is put off for no longer, in seconds, whatever asks for it."""
 MOST_GROWTH = 10
 """How often the wait before the next attempt grows at the most."""
-AFTER_RUN = "interrupted after its run"
-"""The same if the handler was cut off, but its runs were over by then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Case, Count, F, Q, When, Window
+from django.db.models import Case, Count, F, OuterRef, Q, When, Window
 from django.db.models.functions import RowNumber
 
 from entities.catalog import log
@@ -31,6 +31,9 @@ MAX_SIBLINGS = 8
 Each of n children makes a report, so what reports repeat of the others grows with the square of n.
 """
 
+LOOKED_AT = 200
+"""Among how many of the newest siblings those are looked for that are not done."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -38,6 +41,12 @@ class Report:
 
     payload: dict[str, Any]
     events: list[NewEvent]
+
+
+class _Family(NamedTuple):
+    size: int
+    edge: int
+    some: list[Entity]
 
 
 def reports(unit: Unit, wakes: Sequence[Wake]) -> dict[int, Report]:
@@ -52,22 +61,21 @@ def reports(unit: Unit, wakes: Sequence[Wake]) -> dict[int, Report]:
     found = {}
     for wake in telling:
         child = dict(wake.payload["finished_child"])
-        family = siblings[wake.entity_id]
+        family = siblings.get(wake.entity_id, _Family(0, 0, []))
         if wake.pk in said:
             child["response"] = said[wake.pk]
         # That it still rests is no news.
         status, parent = known.get(child["url"], (Entity.State.STOPPED.value, None))
-        others = [each for each in family if each.url != child["url"]]
-        count = (family[0].count if family else 0) - (parent == wake.entity_id)
+        listed = [each for each in family.some if each.url != child["url"]][:MAX_SIBLINGS]
+        count = family.size - (parent == wake.entity_id)
         news = {"entity_url": child["url"], "entity_type": child["type"], "status": status}
         found[wake.pk] = Report(
             {
                 "finished_child": child,
                 "other_children": [
-                    {"url": each.url, "type": each.type, "status": each.status}
-                    for each in others[:MAX_SIBLINGS]
+                    {"url": each.url, "type": each.type, "status": each.status} for each in listed
                 ],
-                "more_children": max(0, count - MAX_SIBLINGS),
+                "more_children": max(0, count - len(listed)),
             },
             [log.new("child_status", child["url"], news, "upsert")],
         )
@@ -110,19 +118,30 @@ def _known(urls: Sequence[str]) -> dict[str, tuple[str, int | None]]:
     return {url: (state, parent) for url, state, parent in found}
 
 
-def _siblings(parents: Sequence[int]) -> dict[int, list[Any]]:
-    """By parent some of its children, and the `count` of all with each.
+def _siblings(parents: Sequence[int]) -> dict[int, _Family]:
+    """By parent how many children it has, and some of them.
 
-    Those that run or were never run come first; one more than are listed, so that one may be left out.
+    Those of the newest that run or were never run come first; one more than are listed, so that one may be
+    left out. However large a family is, no more of its rows are read; the rest is only counted, in its index.
     """
+    of_one = Entity.objects.filter(parent=OuterRef("pk"))
+    families = Entity.objects.filter(pk__in=parents).annotate(
+        count=of_one.order_by().values("parent").annotate(count=Count("pk")).values("count"),
+        edge=of_one.order_by("-pk").values("pk")[LOOKED_AT - 1 : LOOKED_AT],
+    )
+    found = {
+        parent: _Family(count or 0, edge or 0, [])
+        for parent, count, edge in families.values_list("pk", "count", "edge")
+    }
+    if not found:
+        return {}
+    looked_at = reduce(or_, (Q(parent=parent, pk__gte=family.edge) for parent, family in found.items()))
     done = Q(lease_expires_at=None) & ~Q(state=Entity.State.SPAWNING)
     order = (Case(When(done, then=1), default=0).asc(), F("id").asc())
-    numbered = Entity.objects.filter(parent__in=parents).annotate(
-        place=Window(RowNumber(), partition_by=F("parent"), order_by=order),
-        count=Window(Count("id"), partition_by=F("parent")),
+    numbered = Entity.objects.filter(looked_at).annotate(
+        place=Window(RowNumber(), partition_by=F("parent"), order_by=order)
     )
-    found: dict[int, list[Any]] = defaultdict(list)
     for child in numbered.filter(place__lte=MAX_SIBLINGS + 1).order_by("place"):
         if child.parent_id is not None:
-            found[child.parent_id].append(child)
+            found[child.parent_id].some.append(child)
     return found

@@ -230,9 +230,8 @@ def state(request: HttpRequest, principal: Principal, agent: Entity) -> HttpResp
     for spec in specs.values():
         found = window(agent.stream_id, None, STATE_ROWS, [spec.type])
         olds = tables.replaced(agent.stream_id, found)
-        rows = tables.render_rows(
-            agent.stream_id, spec, found, olds, excerpt.PAGE // len(specs)
-        )  # fmt: skip
+        most = excerpt.PAGE // len(specs)
+        rows = tables.render_rows(agent.stream_id, spec, found, olds, most)
         shown.append(tables.table_of(agent.stream_id, spec, rows, counts.get(spec.type, 0)))
     builtin = [
         {"name": name, "type": type, "count": how_many(counts[type])}

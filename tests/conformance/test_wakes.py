@@ -32,6 +32,7 @@ from entities.testing.runtime import (
     working,
 )
 from entities.types.registry import Registry
+from entities.wakes import reports
 from entities.worker import runtime
 from shared_state.api import Provenance, events_appended, submit
 
@@ -246,6 +247,34 @@ async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict
     assert first["timeout"] is False
     logged = await values(url, "wake")
     assert [row["finished_child"]["url"] for row in logged] == ["/child/c1", "/child/c2", "/child/c3"]
+
+
+async def test_a_report_looks_at_the_newest_siblings_and_counts_all(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "LOOKED_AT", 5)
+    told: list[dict[str, Any]] = []
+
+    @types.define("one")
+    async def one(ctx: Any, wake: Any) -> None:
+        await ctx.reply_text("done")
+
+    @types.define("crowd")
+    async def crowd(ctx: Any, wake: Any) -> None:
+        if wake.type != "inbox":
+            told.append(wake.payload)
+            return
+        for number in range(20):
+            first = {"initial_message": "go", "wake": RunFinished()} if number == 0 else {}
+            await ctx.spawn("one", f"o{number:02}", **first)
+
+    await spawn("crowd", message="go")
+    await handle_all()
+
+    [report] = told
+    listed = [child["url"] for child in report["other_children"]]
+    assert listed == [f"/one/o{number}" for number in range(15, 20)]
+    assert report["more_children"] == 19 - 5
 
 
 async def test_a_report_lists_few_of_many_siblings_and_first_those_that_are_not_done(types: Registry) -> None:
