@@ -19,6 +19,7 @@ from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
 from shared_state.core.json_text import MAX_DEPTH, decoded, encoded, fault
 from shared_state.core.model_json import Unfit, as_json, fitted, read_as, takes_names
+from shared_state.core.same import require_same
 from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
 from shared_state.core.types import (
     Event,
@@ -39,6 +40,7 @@ from shared_state.exceptions import (
     AccessDenied,
     InvalidOffset,
     InvalidRow,
+    KeyReused,
     RowError,
     RowExists,
     RowNotFound,
@@ -94,6 +96,7 @@ __all__ = [
     "InvalidOffset",
     "InvalidRow",
     "Json",
+    "KeyReused",
     "Lookup",
     "Needs",
     "NewEvent",
@@ -160,6 +163,7 @@ __all__ = [
     "read_newest",
     "read_ranges",
     "require",
+    "require_same",
     "retention",
     "row",
     "row_of",

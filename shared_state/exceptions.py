@@ -7,6 +7,7 @@ SharedStateError
 ├── StaleEpoch                the writer lost its lease; what it wrote was refused
 ├── AccessDenied              the principal may not do this
 ├── InvalidOffset             not an offset of ours
+├── KeyReused                 a key came again with other content
 ├── Unavailable               the database did not answer
 ├── TooLarge                  an event, a message or a batch is over its bound
 ├── SchemaError               a schema is not usable
@@ -59,6 +60,10 @@ class AccessDenied(SharedStateError):
 
 class InvalidOffset(SharedStateError):
     """An offset is sixteen digits, an underscore and sixteen digits."""
+
+
+class KeyReused(SharedStateError):
+    """This key came before with other content."""
 
 
 class Unavailable(SharedStateError):

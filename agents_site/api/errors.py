@@ -15,6 +15,7 @@ from entities.exceptions import (
 from shared_state.core.outage import RETRY_AFTER
 from shared_state.exceptions import (
     AccessDenied,
+    KeyReused,
     RowExists,
     RowNotFound,
     SharedStateError,
@@ -37,6 +38,7 @@ STATUSES: dict[type[Exception], int] = {
     EntityExists: 409,
     EntityStopped: 409,
     KeyTaken: 409,
+    KeyReused: 409,
     StreamClosed: 409,
     RowExists: 409,
     VersionConflict: 409,

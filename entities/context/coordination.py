@@ -36,6 +36,7 @@ from shared_state.api import (
     collections,
     info_of,
     require,
+    require_same,
 )
 from shared_state.models import RowRecord, Stream
 
@@ -177,6 +178,7 @@ async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[st
     def run(unit: Unit) -> int:
         known = unit.streams.at(path)
         if unit.append(me.stream_id, [manifest])[0].repeated and known is not None:
+            require_same(f"mkdb of {id!r}", given.to_json(), unit.stream(known).schema)
             return known
         root = me.stream.root_id or me.stream_id
         return unit.create_stream(path, Stream.Kind.SHARED, me.owner, root=root, schema=given.to_json()).id
@@ -221,7 +223,14 @@ def _setting_timer(target: Entity, message: inbox.Message, after: timedelta) -> 
     def run(unit: Unit) -> None:
         receiver = _there(unit, target.url)
         unit.stream(receiver.stream_id)  # what hangs on an agent is changed while its log is locked
-        if any(timer.entity_id == receiver.pk for timer in unit.tables.find(TIMER_KEYS, message.key)):
+        waiting = unit.tables.find(TIMER_KEYS, message.key)
+        known = next((timer for timer in waiting if timer.entity_id == receiver.pk), None)
+        if known is not None:
+            given, stored = (
+                {"payload": payload, "message_type": kind}
+                for payload, kind in ((message.payload, message.type), (known.payload, known.message_type))
+            )
+            inbox.require_same_message(message.key, given, stored)
             return
         unit.tables.add(
             Timer(

@@ -25,7 +25,7 @@ from entities.lookups import AGENTS
 from entities.types.registry import TypeDefinition
 from entities.types.tool import Tool, index_tools
 from entities.wakes.sources import Condition, DbSource, EntitySource
-from shared_state.api import Event, Json, Needs, SharedStateSchema, Unit, Verb
+from shared_state.api import Event, Json, Needs, SharedStateSchema, Unit, Verb, require_same
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,10 @@ class HandlerContext(Generic[S]):
 
         def run(unit: Unit) -> None:
             fresh = presence.current(unit, me)
-            unit.append(me.stream_id, [event])
+            (done,) = unit.append(me.stream_id, [event])
+            if done.repeated:  # by now it may be something else again
+                require_same(f"The tag {key!r}", event.value, done.value)
+                return
             unit.tables.change(
                 fresh, tags={**fresh.tags, key: value}, title=value[:200] if key == "title" else fresh.title
             )

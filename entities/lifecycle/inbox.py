@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from entities import presence
@@ -14,7 +15,7 @@ from entities.lookups import AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry, validated
 from entities.wakes import wake
-from shared_state.api import Event, Needs, Provenance, Unit, Verb, encoded, fault
+from shared_state.api import Event, Json, Needs, NewEvent, Provenance, Unit, Verb, encoded, fault, require_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +88,19 @@ def delivering(entity: Entity, message: Message) -> Verb[Event]:
 def delivery(
     entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = ""
 ) -> Verb[Event]:
-    """Append a message to an entity's log and wake it. Sending again with the same key changes nothing.
+    """Append a message to an entity's log and wake it. Sending the same again with its key changes nothing.
 
     Checked here, done where the verb is. Raises `InvalidInput`, `EntityStopped`; the verb raises
-    `EntityStopped`, and `KeyTaken` if it is another sender's key.
+    `EntityStopped`, `KeyTaken` if it is another sender's key, and `KeyReused` if the message was another.
     """
     return delivering(entity, checked(entity, sender, payload, key=key, message_type=message_type))
 
 
 def put(unit: Unit, entity: Entity, message: Message) -> Event:
-    """Append a checked message and wake its receiver, within a unit. Raises `EntityStopped`, `KeyTaken`."""
+    """Append a checked message and wake its receiver, within a unit. Raises as `delivery`."""
     entity = presence.current(unit, entity)
     _require_alive(entity)
-    value = {
-        "from": message.sender,
-        "payload": message.payload,
-        "message_type": message.type or None,
-        "timestamp": log.iso(unit.now),
-    }
-    event = log.new("inbox", message.key, value, client_key=client_key(message.key))
+    event = event_of(message, unit.now)
     cause = unit.provenance
     provenance = Provenance(message.sender, cause.wake, cause.run, cause.tool_call)
     found = _archived(unit, entity, message)
@@ -113,10 +108,32 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
         found = unit.append(entity.stream_id, [event], provenance=provenance, fresh=message.fresh)[0]
     if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken
-    if not found.repeated:
+    if found.repeated:
+        require_same_message(message.key, event.value, found.value)
+    else:
         wake.request_inbox(unit, entity, message.sender, found.offset)
         presence.stir(unit, entity)
     return found
+
+
+def require_same_message(key: str, given: Json | None, stored: Json | None) -> None:
+    """Raise `KeyReused` unless a stored message says the same as this one. When it came is no matter."""
+    new, kept = (
+        each and {"payload": each["payload"], "type": each.get("message_type") or None}
+        for each in (given, stored)
+    )
+    require_same(f"The message with key {key!r}", new, kept)
+
+
+def event_of(message: Message, now: datetime) -> NewEvent:
+    """The message as the log has it."""
+    value = {
+        "from": message.sender,
+        "payload": message.payload,
+        "message_type": message.type or None,
+        "timestamp": log.iso(now),
+    }
+    return log.new("inbox", message.key, value, client_key=client_key(message.key))
 
 
 def _archived(unit: Unit, entity: Entity, message: Message) -> Event | None:

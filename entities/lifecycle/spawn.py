@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from entities import presence
@@ -15,12 +16,12 @@ from entities.lifecycle import inbox
 from entities.lookups import ADDRESSES, AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry
-from shared_state.api import Needs, StreamExists, Unit, Verb
+from shared_state.api import Event, Needs, NewEvent, StreamExists, Unit, Verb, require_same
 from shared_state.models import Stream
 
 KEY_PREFIX = "born:"
 """What the key of an agent's first event begins with. It is stored in the logs of agents made long ago."""
-_SLUG = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$")
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class _Checked:
 def spawning(request: SpawnRequest) -> Verb[Entity]:
     """Make an entity. Checked here, done where the verb is.
 
-    Raises `UnknownType`, `InvalidInput`; the verb raises `EntityExists`.
+    Raises `UnknownType`, `InvalidInput`; the verb raises `EntityExists`, and `KeyReused` if
+    its key was that of another spawn of this address.
     """
     checked = _checked(request)
     return Verb(lambda unit: _spawn(unit, checked), checked.needs)
@@ -71,7 +73,7 @@ def spawning(request: SpawnRequest) -> Verb[Entity]:
 def _checked(request: SpawnRequest) -> _Checked:
     """The schemas of a type are users' code: not to be run in a unit."""
     found = registry.get(request.type)
-    if not _SLUG.match(request.slug):
+    if not _SLUG.fullmatch(request.slug):
         raise InvalidInput(
             f"{request.slug!r} cannot be an id: letters, digits and . _ ~ -, at most 128 characters, "
             "beginning with a letter or digit."
@@ -80,7 +82,7 @@ def _checked(request: SpawnRequest) -> _Checked:
     args = found.checked_args(request.args or {})
     if request.message is None:
         return _Checked(request, args, None)
-    key = uuid.uuid5(uuid.NAMESPACE_URL, request.key).hex if request.key else ""
+    key = _message_key(request)
     message = inbox.checked(
         Entity(type=request.type, url=f"/{request.type}/{request.slug}"), request.creator, request.message,
         key=key, message_type=request.message_type,
@@ -88,15 +90,22 @@ def _checked(request: SpawnRequest) -> _Checked:
     return _Checked(request, args, message)
 
 
+def _message_key(request: SpawnRequest) -> str:
+    """The key of the message that it begins with."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, request.key).hex if request.key else ""
+
+
 def _spawn(unit: Unit, checked: _Checked) -> Entity:
     request, url = checked.request, checked.url
     known = unit.tables.one(ADDRESSES, url)
     if known is not None:
-        if request.key and unit.repeated(known.stream_id, f"{KEY_PREFIX}{request.key}"):
+        before = unit.repeated(known.stream_id, _client_key(request)) if request.key else None
+        if before is not None:
+            _require_same(unit, checked, known, before)
             return known
         raise EntityExists(f"There is an agent at {url} already; choose another id.")
     entity = _create(unit, checked)
-    _first_events(unit, entity, request)
+    unit.append(entity.stream_id, _first_events(checked, unit.now))
     if checked.message is not None:
         inbox.put(unit, entity, checked.message)
     presence.announce(unit, entity)
@@ -123,15 +132,42 @@ def _create(unit: Unit, checked: _Checked) -> Entity:
     return entity
 
 
-def _first_events(unit: Unit, entity: Entity, request: SpawnRequest) -> None:
+def _first_events(checked: _Checked, now: datetime) -> list[NewEvent]:
+    """How its log begins. With a key, each of these is known again."""
+    request = checked.request
     created = {
-        "entity_type": entity.type, "args": entity.args, "created_by": request.creator,
-        "parent_url": request.parent.url if request.parent else None, "timestamp": log.iso(unit.now),
+        "entity_type": request.type, "args": checked.args, "created_by": request.creator,
+        "parent_url": request.parent.url if request.parent else None, "timestamp": log.iso(now),
     }  # fmt: skip
-    key = f"{KEY_PREFIX}{request.key}" if request.key else ""
-    events = [log.new("entity_created", "created", created, client_key=key)]
-    tags = dict(request.tags)
+    events = [log.new("entity_created", "created", created, client_key=_client_key(request))]
+    tags = {name: str(value) for name, value in request.tags.items()}
     if request.title:
         tags["title"] = request.title[:200]
-    events += [log.new("tags", name, {"value": str(value)}) for name, value in tags.items()]
-    unit.append(entity.stream_id, events)
+    for name, value in tags.items():
+        key = _client_key(request, name)
+        events.append(log.new("tags", name, {"value": value}, client_key=key))
+    return events
+
+
+def _client_key(request: SpawnRequest, tag: str = "") -> str:
+    """By which the log knows the first events of a spawn with a key again; tags by their hash."""
+    if not request.key:
+        return ""
+    known = f"{KEY_PREFIX}{request.key}"
+    return f"{known}:{uuid.uuid5(uuid.NAMESPACE_URL, tag).hex}" if tag else known
+
+
+def _require_same(unit: Unit, checked: _Checked, known: Entity, before: Event) -> None:
+    """Raise `KeyReused` unless the agent that is there was asked for in the same words."""
+    what = f"The spawn of {checked.url}"
+    created, *tags = _first_events(checked, unit.now)
+    told = [each.value | {"timestamp": ""} for each in (created, before) if each.value is not None]
+    require_same(what, *told)
+    for tag in tags:
+        stored = unit.repeated(known.stream_id, tag.client_key)
+        if stored is not None:  # those of agents that were made long ago had no keys
+            require_same(f"{what}, tag {tag.key!r}", tag.value, stored.value)
+    key = _message_key(checked.request)
+    row = unit.row(known.stream_id, "inbox", key)
+    message = inbox.event_of(checked.message, unit.now).value if checked.message is not None else None
+    inbox.require_same_message(key, message, row.value if row is not None else None)

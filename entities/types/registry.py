@@ -30,7 +30,7 @@ from shared_state.api import (
 
 Handler = Callable[[Any, Any], Awaitable[None]]
 H = TypeVar("H", bound=Handler)
-_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 RESERVED = frozenset({"agents", "shared", "admin", "accounts", "static", "live", "api", "new"})
 """Names whose addresses are pages of the site."""
 
@@ -117,7 +117,7 @@ class Registry:
         (people do not spawn it directly) and `timeout` (seconds that a wake may take).
         Raises `TypeAlreadyDefined` and `RegistryError`.
         """
-        if not _NAME.match(name) or name in RESERVED:
+        if not _NAME.fullmatch(name) or name in RESERVED:
             raise RegistryError(
                 f"{name!r} cannot be a type's name: lower-case letters, digits and underscores, "
                 f"and none of {', '.join(sorted(RESERVED))}."

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from shared_state.core.same import as_json, is_same, other_content
 from shared_state.core.schema import CollectionSpec, collections
 from shared_state.core.types import Event, Json, NewEvent, Row
 from shared_state.exceptions import InvalidRow, RowNotFound
@@ -40,14 +41,14 @@ def collections_of(stream: int) -> dict[str, CollectionSpec]:
 def insert(
     unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *, client_key: str = ""
 ) -> StateRow:
-    """Add a row. Raises `InvalidRow`, `RowExists`."""
+    """Add a row. Raises `InvalidRow`, `RowExists`, and `KeyReused` if the client's key had other content."""
     return _put(unit, stream, spec, row, "insert", client_key)
 
 
 def upsert(
     unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *, client_key: str = ""
 ) -> StateRow:
-    """Add a row or replace it. Raises `InvalidRow`."""
+    """Add a row or replace it. Raises `InvalidRow`, `KeyReused`."""
     return _put(unit, stream, spec, row, "upsert", client_key)
 
 
@@ -57,9 +58,13 @@ def update(
 ) -> StateRow:  # fmt: skip
     """Change fields of a row, or all of it by a function that changes or replaces the dict that it is given.
 
-    Raises as `insert`, `RowNotFound` and `VersionConflict`.
+    Raises as `insert`, `RowNotFound` and `VersionConflict`. What a function came to is not compared when the
+    client's key comes again: the row that it was given may be gone.
     """
-    if client_key and (before := unit.repeated(stream, client_key)) is not None:
+    before = _before(unit, stream, spec, str(key), client_key, ("update",))
+    if before is not None:
+        if not callable(changes):
+            _require_same(spec, before, changes)
         return _row(unit, stream, before)  # the row may have changed since, or gone
     current = unit.row(stream, spec.type, str(key))
     if current is None:
@@ -83,7 +88,9 @@ def delete(
     unit: Unit, stream: int, spec: CollectionSpec, key: str, *,
     expect_version: int | None = None, client_key: str = "",
 ) -> None:  # fmt: skip
-    """Remove a row. Raises `RowNotFound`, `VersionConflict`."""
+    """Remove a row. Raises `RowNotFound`, `VersionConflict`, `KeyReused`."""
+    if _before(unit, stream, spec, str(key), client_key, ("delete",)) is not None:
+        return
     unit.append(stream, [NewEvent(spec.type, str(key), None, "delete", client_key, expect_version)])
 
 
@@ -98,8 +105,46 @@ def _put(
     operation: Literal["insert", "upsert"], client_key: str,
 ) -> StateRow:  # fmt: skip
     value = spec.valid(row)
-    new = NewEvent(spec.type, spec.key_of(value), value, operation, client_key, keep_old=True)
+    key = spec.key_of(value)
+    operations = ("insert",) if operation == "insert" else ("insert", "update")
+    before = _before(unit, stream, spec, key, client_key, operations)
+    if before is not None:
+        # What a schema has got since, with a default, was not left out by whoever sends it again.
+        given = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else row
+        _require_same(spec, before, {name: value[name] for name in {*given, *before.value} if name in value})
+        if gone := before.value.keys() - value.keys():
+            raise other_content(_called(spec, before), value, {name: before.value[name] for name in gone})
+        return _row(unit, stream, before)
+    new = NewEvent(spec.type, key, value, operation, client_key, keep_old=True)
     return _row(unit, stream, unit.append(stream, [new])[0])
+
+
+def _before(
+    unit: Unit, stream: int, spec: CollectionSpec, key: str, client_key: str, operations: tuple[str, ...]
+) -> Event | None:
+    """What was done with a client's key. Raises `KeyReused` if that was something else than this."""
+    before = unit.repeated(stream, client_key) if client_key else None
+    if before is not None:
+        done, wanted = (before.type, before.key, before.operation), (spec.type, key, operations[-1])
+        if done[:2] != wanted[:2] or before.operation not in operations:
+            raise other_content(_called(spec, before), wanted, done)
+    return before
+
+
+def _require_same(spec: CollectionSpec, before: Event, fields: Mapping[str, Any]) -> None:
+    """Raise `KeyReused` unless the row had these fields when it was written with the client's key."""
+    stored = before.value
+    for name, value in fields.items():
+        try:
+            found = as_json(value)
+        except TypeError as error:
+            raise InvalidRow(f"{spec.name}, {name}: not JSON: {error}.") from None
+        if name not in stored or not is_same(found, stored[name]):
+            raise other_content(_called(spec, before), {name: value}, {name: stored.get(name)})
+
+
+def _called(spec: CollectionSpec, before: Event) -> str:
+    return f"{spec.name}: this change of {before.key!r}"
 
 
 def _row(unit: Unit, stream: int, event: Event) -> StateRow:

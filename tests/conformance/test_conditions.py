@@ -40,6 +40,10 @@ async def write(name: str, key: str, operation: str = "insert", by: str = "user:
     await submit(change, provenance=Provenance(by))
 
 
+def _last(found: Any) -> str:
+    return str(found or "")
+
+
 async def watching(types: Registry, *conditions: Change) -> tuple[str, list[set[str]]]:
     """An agent that observes `m` on all of these conditions; which collections each of its wakes named."""
     told: list[set[str]] = []
