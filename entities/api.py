@@ -44,6 +44,7 @@ from shared_state.api import (
     AccessDenied,
     Event,
     InvalidRow,
+    KeyReused,
     Principal,
     Provenance,
     RowError,
@@ -79,6 +80,7 @@ __all__ = [
     "HandlerContext",
     "InvalidInput",
     "InvalidRow",
+    "KeyReused",
     "KeyTaken",
     "NewEntity",
     "OfflineTurn",
@@ -164,9 +166,10 @@ def _spawn_request(principal: Principal, new: NewEntity) -> SpawnRequest:
 def deliver_now(
     principal: Principal, url: str, payload: Any, *, key: str = "", message_type: str = ""
 ) -> Event:
-    """Send a message. Sending again with the same key changes nothing.
+    """Send a message. Sending the same again with its key changes nothing.
 
-    Raises `EntityNotFound`, `AccessDenied`, `EntityStopped`, `InvalidInput`, `KeyTaken`.
+    Raises `EntityNotFound`, `AccessDenied`, `EntityStopped`, `InvalidInput`, `KeyTaken`, and `KeyReused` for
+    another message with the same key.
     """
     found = get_entity(principal, url, "write")
     return unit(

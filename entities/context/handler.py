@@ -242,7 +242,7 @@ class HandlerContext(Generic[S]):
             fresh = presence.current(unit, me)
             (done,) = unit.append(me.stream_id, [event])
             if done.repeated:  # by now it may be something else again
-                require_same(f"The tag {key!r}", event.value, done.value)
+                require_same(f"The tag {key!r}", value, done.value["value"])
                 return
             unit.tables.change(
                 fresh, tags={**fresh.tags, key: value}, title=value[:200] if key == "title" else fresh.title

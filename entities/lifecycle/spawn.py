@@ -163,10 +163,15 @@ def _require_same(unit: Unit, checked: _Checked, known: Entity, before: Event) -
     created, *tags = _first_events(checked, unit.now)
     told = [each.value | {"timestamp": ""} for each in (created, before) if each.value is not None]
     require_same(what, *told)
+    given = {tag.key: (tag.value or {})["value"] for tag in tags}
+    stored = dict(given)
     for tag in tags:
-        stored = unit.repeated(known.stream_id, tag.client_key)
-        if stored is not None:  # those of agents that were made long ago had no keys
-            require_same(f"{what}, tag {tag.key!r}", tag.value, stored.value)
+        first = unit.repeated(known.stream_id, tag.client_key)
+        if first is not None:  # those of agents that were made long ago had no keys
+            stored[tag.key] = first.value["value"]
+    began = unit.rows_between(known.stream_id, "tags", before.offset, before.offset + len(tags) + 2)
+    stored |= {row.key: "" for row in began if row.created_at == before.timestamp and row.key not in given}
+    require_same(f"{what}, tags", given, stored)
     key = _message_key(checked.request)
     row = unit.row(known.stream_id, "inbox", key)
     message = inbox.event_of(checked.message, unit.now).value if checked.message is not None else None

@@ -44,6 +44,8 @@ async def test_it_makes_an_agent_that_belongs_to_the_caller(caller: Caller) -> N
         ("/api/agents/nothing/x", {}, 404, "unknown_type"),
         ("/api/agents/worker/x", {"args": {}}, 400, "invalid_input"),
         ("/api/agents/debate/-x", {}, 400, "invalid_input"),
+        ("/api/agents/debate/x%0A", {}, 400, "invalid_input"),
+        ("/api/agents/debate%0A/x", {}, 404, "unknown_type"),
         ("/api/agents/debate/x y", {}, 400, "invalid_input"),
         ("/api/agents/debate/x", {"args": []}, 400, "invalid_body"),
         ("/api/agents/debate/x", {"title": "x" * 201}, 400, "invalid_body"),
@@ -75,6 +77,18 @@ async def test_it_delivers_a_message_once_for_each_key(caller: Caller, world: Wo
     assert (first.status, again.status) == (201, 200)
     assert first.json["event"]["headers"]["offset"] == again.json["event"]["headers"]["offset"]
     assert first.json["event"]["value"]["from"] == "user:ada"
+    assert await EventRecord.objects.filter(stream=world.host.stream_id, key="message-1").acount() == 1
+
+
+@pytest.mark.parametrize("other", [{"payload": "b"}, {"payload": "a", "type": "order"}])
+async def test_a_key_that_comes_again_with_another_message_is_refused(
+    caller: Caller, world: World, other: dict[str, Any]
+) -> None:
+    await caller.post(MESSAGES, {"payload": "a", "key": "message-1"})
+
+    reply = await caller.post(MESSAGES, {**other, "key": "message-1"})
+
+    assert (reply.status, reply.code) == (409, "key_reused")
     assert await EventRecord.objects.filter(stream=world.host.stream_id, key="message-1").acount() == 1
 
 

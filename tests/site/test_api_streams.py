@@ -130,6 +130,25 @@ async def test_sending_again_with_the_same_key_changes_nothing(caller: Caller, w
     assert await EventRecord.objects.filter(stream=world.shared.id, key="n1").acount() == 1
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"row": {"key": "n1", "text": "bye"}},
+        {"row": {"key": "n2", "text": "hello"}},
+        {"operation": "update", "key": "n1", "row": {"text": "hello"}},
+    ],
+)
+async def test_a_key_that_comes_again_with_another_change_is_refused(
+    caller: Caller, world: World, other: dict[str, Any]
+) -> None:
+    await caller.post(rows_of(world), {"row": {"key": "n1", "text": "hello"}, "client_key": "once"})
+
+    reply = await caller.post(rows_of(world), {**other, "client_key": "once"})
+
+    assert (reply.status, reply.code) == (409, "key_reused")
+    assert await EventRecord.objects.filter(stream=world.shared.id, key__in=["n1", "n2"]).acount() == 1
+
+
 async def test_a_key_belongs_to_its_sender(caller: Caller, world: World, ben: User) -> None:
     await api.in_thread(grant, world, "ben", "chat")
     other = await api.in_thread(Caller.of, ben)
