@@ -15,7 +15,18 @@ from entities.lookups import AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry, validated
 from entities.wakes import wake
-from shared_state.api import Event, Json, Needs, NewEvent, Provenance, Unit, Verb, encoded, fault, require_same
+from shared_state.api import (
+    Event,
+    Json,
+    Needs,
+    NewEvent,
+    Provenance,
+    Unit,
+    Verb,
+    encoded,
+    fault,
+    require_same,
+)
 
 
 @dataclass(frozen=True, slots=True)
