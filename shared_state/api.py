@@ -34,6 +34,8 @@ from shared_state.core.types import (
     StreamInfo,
     Versions,
     format_offset,
+    is_name,
+    is_storable,
     parse_offset,
 )
 from shared_state.exceptions import (
@@ -153,6 +155,8 @@ __all__ = [
     "how_many",
     "in_thread",
     "info_of",
+    "is_name",
+    "is_storable",
     "may",
     "moment",
     "new_record",

@@ -9,17 +9,27 @@ from datetime import timedelta
 from typing import Any
 
 from entities.catalog import log
-from entities.context.session import Operation, Session
+from entities.context.observing import (
+    agreed,
+    columns_of,
+    is_observed,
+    observing,
+    place_of,
+    require_source,
+    require_url,
+    subscribe,
+    subscribed_streams,
+)
+from entities.context.session import Session
 from entities.context.state import EntityDb, SharedState, StreamRef
 from entities.exceptions import EntityNotFound, InvalidInput, UnknownType
 from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.lookups import ADDRESSES, OBSERVERS, TIMER_KEYS
-from entities.models import Entity, EntityType, Subscription, Timer
-from entities.models.subscription import narrowing_of
+from entities.models import Entity, EntityType, Timer
 from entities.types.registry import registry
 from entities.wakes import wake
-from entities.wakes.sources import Change, Condition, DbSource, EntitySource, RunFinished, milliseconds
+from entities.wakes.sources import Condition, DbSource, EntitySource, RunFinished, milliseconds
 from shared_state.api import (
     AccessDenied,
     CollectionSpec,
@@ -35,10 +45,14 @@ from shared_state.api import (
     Verb,
     collections,
     info_of,
+    is_name,
     require,
     require_same,
 )
-from shared_state.models import RowRecord, Stream
+from shared_state.models import Stream
+
+MAX_ID = 240
+"""How many characters the id of a shared state has at most; its path, and keys that name it, have more."""
 
 
 class EntityHandle:
@@ -91,7 +105,7 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
     )  # fmt: skip
     making = spawning(request)
     own = registry.get(type).state
-    wanted = _columns(child.wake, own) if child.wake is not None and child.observe else None
+    wanted = columns_of(child.wake, own) if child.wake is not None and child.observe else None
 
     def run(unit: Unit) -> Entity:
         made = making(unit)
@@ -105,7 +119,7 @@ async def spawn(session: Session, type: str, id: str, args: Json | None, child: 
             ],
         )
         if wanted is not None:
-            _subscribe(unit, me, made.stream_id, made.url, wanted)
+            subscribe(unit, me, made.stream_id, made.url, wanted)
         return made
 
     needs = making.needs + Needs(
@@ -120,18 +134,19 @@ async def observe(
 ) -> EntityHandle | SharedState:
     """A handle to a source; with a condition, be woken by it from now on. Asking again changes nothing."""
     me = session.entity
+    require_source(source)
     stream = await session.read(lambda reader: _source_stream(reader, me, source))
-    schema = _agreed(source, stream)
+    schema = agreed(source, stream)
     if isinstance(source, EntitySource):
         own = await session.read(lambda _: _own_collections(source.url.split("/")[1]))
     else:
         own = collections(schema)
     if isinstance(source, DbSource) and isinstance(condition, RunFinished):
         raise InvalidInput("A shared state has no runs that finish; observe it with Change(…).")
-    wanted = None if condition is None else _columns(condition, own)
-    place, grows = _place(source), schema != stream.schema
-    if grows or not await session.read(lambda reader: _is_observed(reader, me, stream.id, place, wanted)):
-        await session.change(_observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
+    wanted = None if condition is None else columns_of(condition, own)
+    place, grows = place_of(source), schema != stream.schema
+    if grows or not await session.read(lambda reader: is_observed(reader, me, stream.id, place, wanted)):
+        await session.change(observing(me, StreamRef(session, stream.id, stream.path), source, wanted))
     if isinstance(source, EntitySource):
         return EntityHandle(session, await session.read(lambda reader: _entity(reader, me, source.url)), own)
     given = own if source.schema is None else source.schema
@@ -141,8 +156,9 @@ async def observe(
 
 async def unobserve(session: Session, source: EntitySource | DbSource) -> None:
     """Stop being woken by a source; other subscriptions are untouched."""
-    me, where = session.entity, _place(source)
-    observed = await session.read(lambda _: _subscribed_streams(me, where))
+    require_source(source)
+    me, where = session.entity, place_of(source)
+    observed = await session.read(lambda _: subscribed_streams(me, where))
 
     def run(unit: Unit) -> None:
         there = unit.streams.at(where)  # one that was observed, or made, in the same atomic block
@@ -167,6 +183,11 @@ async def unobserve(session: Session, source: EntitySource | DbSource) -> None:
 async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[str, Any]) -> SharedState:
     """Make a shared state. Raises `StreamExists`, unless this very call made it before a crash."""
     given = SharedStateSchema.of(schema)
+    if not is_name(id, MAX_ID):
+        raise InvalidInput(
+            f"{id!r:.200} cannot be a shared state's id: a text of 1 to {MAX_ID} characters, no line "
+            "breaks or other controls, no spaces around it."
+        )
     path = DbSource(id).path
     key = session.scope.name(f"mkdb:{id}")
     me = session.entity
@@ -195,13 +216,17 @@ async def send(
     session: Session, url: str, payload: Any, *, type: str | None = None, after: timedelta | None = None
 ) -> None:
     """Message another entity of the same owner, now or later. Raises `EntityNotFound`, `InvalidInput`."""
+    require_url(url)
+    if after is not None and not isinstance(after, timedelta):
+        raise InvalidInput(f"after: a timedelta, not {after!r:.200}.")
+    delay = timedelta(milliseconds=milliseconds(after) or 0)
     me, writer = session.entity, session.writer
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{me.url}:{session.scope.name(f'send:{url}')}").hex
 
     target = await session.read(lambda reader: _entity(reader, me, url))
     message = inbox.checked(target, writer, payload, key=name, message_type=type or "")
     if after is not None:
-        await session.change(_setting_timer(target, message, after))
+        await session.change(_setting_timer(target, message, delay))
     elif target.pk > 0:
         await session.change(inbox.delivering(target, message))
     else:  # made in the same atomic block
@@ -257,10 +282,6 @@ def _own_collections(type: str) -> dict[str, CollectionSpec]:
     return collections(stored or {})
 
 
-def _place(source: EntitySource | DbSource) -> str:
-    return source.url if isinstance(source, EntitySource) else source.path
-
-
 def _stream(path: str) -> Stream:
     found = Stream.objects.filter(path=path).first()
     if found is None:
@@ -290,19 +311,12 @@ def _entity(reader: Any, me: Entity, url: str) -> Entity:
 
 
 def _source_stream(reader: Any, me: Entity, source: EntitySource | DbSource) -> StreamInfo:
-    found = _staged_stream(reader, _place(source))
+    found = _staged_stream(reader, place_of(source))
     if found is None:
         if isinstance(source, EntitySource):
             return info_of(_entity(reader, me, source.url).stream)
         found = info_of(_shared_stream(me, source))
     return found
-
-
-def _agreed(source: EntitySource | DbSource, stream: StreamInfo) -> Json:
-    """The schema that a stream has once it is observed so. Raises `SchemaMismatch`."""
-    if not isinstance(source, DbSource) or source.schema is None:
-        return stream.schema
-    return source.schema.agreed(stream.schema, f"Shared state {source.id!r}")
 
 
 def _staged_stream(reader: Any, path: str) -> StreamInfo | None:
@@ -322,85 +336,3 @@ def _shared_stream(me: Entity, source: DbSource) -> Stream:
         except AccessDenied:
             raise StreamNotFound(f"There is no shared state {source.id!r}.") from None
     return found
-
-
-def _is_observed(reader: Any, me: Entity, stream: int, where: str, wanted: Json | None) -> bool:
-    """Whether asking would change nothing: a handler may ask at every wake for the price of a read."""
-    if isinstance(reader, Draft):
-        return False  # something is staged: the change itself finds out
-    manifest = RowRecord.objects.filter(stream=me.stream_id, type="manifest", key=f"source:{where}")
-    if not manifest.exists():
-        return False
-    if wanted is None:
-        return True
-    if wanted.get("timeout_ms") is not None:
-        return False
-    known = Subscription.objects.filter(
-        observer=me, source=stream, kind=wanted["kind"], narrowing=wanted["narrowing"]
-    )
-    return bool(known.values(*wanted).first() == wanted)
-
-
-def _subscribed_streams(me: Entity, where: str) -> list[int]:
-    found = Subscription.objects.filter(observer=me, source_url=where).values_list("source_id", flat=True)
-    return sorted(set(found))
-
-
-def _observing(
-    me: Entity, source_stream: StreamRef, source: EntitySource | DbSource, wanted: Json | None
-) -> Operation:
-    where = _place(source)
-    entry: Json = {
-        "kind": "source",
-        "source": "db" if isinstance(source, DbSource) else "entity",
-        "url": where,
-    }
-
-    def run(unit: Unit) -> None:
-        known = unit.row(me.stream_id, "manifest", f"source:{where}")
-        if known is None or not entry.items() <= known.value.items():
-            unit.append(me.stream_id, [log.new("manifest", f"source:{where}", entry, "upsert")])
-        there = unit.stream(source_stream.within(unit))
-        if (schema := _agreed(source, there)) != there.schema:
-            unit.change_stream(there.id, schema=schema)
-        if wanted is not None:
-            _subscribe(unit, me, source_stream.within(unit), where, wanted)
-
-    needs = Needs((me.stream_id,), rows=((me.stream_id, "manifest", f"source:{where}"),))
-    return Verb(run, needs + source_stream.needs)
-
-
-def _subscribe(unit: Unit, me: Entity, stream: int, where: str, wanted: Json) -> None:
-    observed = unit.stream(stream).observed
-    same = (me.pk, wanted["kind"], wanted["narrowing"])
-    listening = unit.tables.find(OBSERVERS, stream) if observed else []
-    known = next((each for each in listening if (each.observer_id, each.kind, each.narrowing) == same), None)
-    if known is None:
-        known = unit.tables.add(
-            Subscription(observer_id=me.pk, source_id=stream, source_url=where, created_at=unit.now, **wanted)
-        )
-    else:
-        unit.tables.change(known, source_url=where, **wanted)
-    if not observed:
-        unit.change_stream(stream, observed=True)
-    wake.arm_timeout(unit, known)
-
-
-def _columns(condition: Condition, known: Mapping[str, CollectionSpec]) -> dict[str, Any]:
-    if isinstance(condition, RunFinished):
-        return {
-            "kind": Subscription.Kind.RUN_FINISHED, "narrowing": "",
-            "include_response": condition.include_response,
-        }  # fmt: skip
-    if not isinstance(condition, Change):
-        raise InvalidInput(f"{condition!r} is not a condition; use RunFinished(…) or Change(…).")
-    types = condition.types(known)
-    operations = condition.operations
-    return {
-        "kind": Subscription.Kind.CHANGE,
-        "types": types,
-        "operations": operations,
-        "narrowing": narrowing_of(types, operations),
-        "debounce_ms": milliseconds(condition.debounce) or 0,
-        "timeout_ms": milliseconds(condition.timeout),
-    }

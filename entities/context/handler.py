@@ -21,6 +21,7 @@ from entities.context.record_run import RunHandle
 from entities.context.session import Scope, Session
 from entities.context.state import Collections, EntityDb, SharedState, State, StreamRef
 from entities.exceptions import EntitiesError
+from entities.lifecycle.spawn import require_tag
 from entities.lookups import AGENTS
 from entities.types.registry import TypeDefinition
 from entities.types.tool import Tool, index_tools
@@ -233,6 +234,7 @@ class HandlerContext(Generic[S]):
 
     async def set_tag(self, key: str, value: str) -> None:
         """Set a tag; `title` is what lists and pages show."""
+        require_tag(key, value)
         name = self.session.scope.name(f"tag:{key}")
 
         me = self.session.entity

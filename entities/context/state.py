@@ -98,7 +98,11 @@ class ReadOnlyCollection(Generic[R]):
 
     async def row(self, key: str) -> StateRow | None:
         """The row with a key as it is stored, with its version and who wrote it; or `None`."""
-        found = await self._session.read_row(self._stream.of, self.spec.type, self.spec.key_text(key))
+        try:
+            text = self.spec.key_text(key)
+        except InvalidRow:
+            return None  # nothing has what cannot be a key
+        found = await self._session.read_row(self._stream.of, self.spec.type, text)
         return StateRow(found) if found else None
 
     async def all(self) -> list[R]:
@@ -142,7 +146,8 @@ class StateCollection(ReadOnlyCollection[R]):
             row = self.spec.fitted(row)
             if not fields:
                 return row
-        return self.spec.fitted({**self.spec.named(row or {}), **self.spec.named(fields)})
+        given = {} if row is None else self.spec.fields_of(row)
+        return self.spec.fitted({**self.spec.named(given), **self.spec.named(fields)})
 
     async def _put(self, put: Callable[..., StateRow], verb: str, value: Json) -> R:
         key = self._name(verb, value)
@@ -175,14 +180,15 @@ class StateCollection(ReadOnlyCollection[R]):
     def _changing(self, change: Changes | None, fields: Mapping[str, Any]) -> Changes:
         """What changes a row: JSON where nothing but a schema is known of it, else a function of it."""
         if not callable(change):
-            changed = self.spec.named({**(change or {}), **fields})
+            given = {} if change is None else self.spec.fields_of(change)
+            changed = self.spec.named({**given, **fields})
             if self.spec.model is None:
-                return cast("Json", as_json(changed))
+                return cast("Json", self.spec.plain(changed))
             return lambda row: self.spec.fitted({**row, **changed})
 
         def whole(row: Json) -> Json:
             replaced = change(row)
-            return self.spec.fitted(row if replaced is None else replaced)
+            return self.spec.fitted(row if replaced is None else self.spec.fields_of(replaced))
 
         return whole
 

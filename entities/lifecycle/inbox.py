@@ -24,9 +24,13 @@ from shared_state.api import (
     Unit,
     Verb,
     encoded,
-    fault,
+    is_name,
+    is_storable,
     require_same,
 )
+
+MAX_TYPE, MAX_KEY = 100, 255
+"""How many characters the type of a message has at most, and its key as the log knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,15 @@ def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message
 
     Raises `InvalidInput`, `EntityStopped`.
     """
-    if fault([key, message_type]):
+    if message_type and not is_name(message_type, MAX_TYPE):
         raise InvalidInput(
-            "Neither a key nor a message type may hold a NUL character or half a surrogate pair."
+            f"{message_type!r:.200} cannot be a message's type: a text of 1 to {MAX_TYPE} characters, no "
+            "line breaks or other controls, no spaces around it."
+        )
+    if key and not (isinstance(key, str) and is_storable(key) and len(client_key(key)) <= MAX_KEY):
+        raise InvalidInput(
+            f"{key!r:.200} cannot be a message's key: a text of at most {MAX_KEY - len(client_key(''))} "
+            "characters that both databases keep."
         )
     whole = _payload(entity, payload, message_type)
     return Message(sender, whole, key or uuid.uuid4().hex, message_type, fresh=not key)

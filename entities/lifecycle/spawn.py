@@ -16,7 +16,17 @@ from entities.lifecycle import inbox
 from entities.lookups import ADDRESSES, AGENTS, WAITING
 from entities.models import Entity
 from entities.types.registry import registry
-from shared_state.api import Event, Needs, NewEvent, StreamExists, Unit, Verb, require_same
+from shared_state.api import (
+    Event,
+    Needs,
+    NewEvent,
+    StreamExists,
+    Unit,
+    Verb,
+    is_name,
+    is_storable,
+    require_same,
+)
 from shared_state.models import Stream
 
 KEY_PREFIX = "born:"
@@ -60,6 +70,17 @@ class _Checked:
         return Needs(paths=(self.url, owner), lookups=((ADDRESSES, self.url),))
 
 
+def require_tag(name: Any, value: Any) -> None:
+    """Raise `InvalidInput` for what cannot be a tag."""
+    if not is_name(name):
+        raise InvalidInput(
+            f"{name!r:.200} cannot be the name of a tag: a text of 1 to 255 characters, no line breaks or "
+            "other controls, no spaces around it."
+        )
+    if not is_storable(str(value)):
+        raise InvalidInput(f"tag {name!r}: {value!r:.200} holds what cannot be stored.")
+
+
 def spawning(request: SpawnRequest) -> Verb[Entity]:
     """Make an entity. Checked here, done where the verb is.
 
@@ -73,13 +94,17 @@ def spawning(request: SpawnRequest) -> Verb[Entity]:
 def _checked(request: SpawnRequest) -> _Checked:
     """The schemas of a type are users' code: not to be run in a unit."""
     found = registry.get(request.type)
-    if not _SLUG.fullmatch(request.slug):
+    if not isinstance(request.slug, str) or not _SLUG.fullmatch(request.slug):
         raise InvalidInput(
-            f"{request.slug!r} cannot be an id: letters, digits and . _ ~ -, at most 128 characters, "
+            f"{request.slug!r:.200} cannot be an id: letters, digits and . _ ~ -, at most 128 characters, "
             "beginning with a letter or digit."
         )
     request = replace(request, type=found.name)  # what was asked for may be an alias
-    args = found.checked_args(request.args or {})
+    args = found.checked_args({} if request.args is None else request.args)
+    for name, value in request.tags.items():
+        require_tag(name, value)
+    if not is_storable(request.title):
+        raise InvalidInput(f"{request.title!r:.200} cannot be a title: it holds what cannot be stored.")
     if request.message is None:
         return _Checked(request, args, None)
     key = _message_key(request)
@@ -164,13 +189,13 @@ def _require_same(unit: Unit, checked: _Checked, known: Entity, before: Event) -
     told = [each.value | {"timestamp": ""} for each in (created, before) if each.value is not None]
     require_same(what, *told)
     given = {tag.key: (tag.value or {})["value"] for tag in tags}
-    stored = dict(given)
+    began = unit.rows_between(known.stream_id, "tags", before.offset, before.offset + len(tags) + 2)
+    # What they are by now is no matter. Those of agents that were made long ago had no keys.
+    stored = {row.key: given.get(row.key, "") for row in began if row.created_at == before.timestamp}
     for tag in tags:
         first = unit.repeated(known.stream_id, tag.client_key)
-        if first is not None:  # those of agents that were made long ago had no keys
+        if first is not None:
             stored[tag.key] = first.value["value"]
-    began = unit.rows_between(known.stream_id, "tags", before.offset, before.offset + len(tags) + 2)
-    stored |= {row.key: "" for row in began if row.created_at == before.timestamp and row.key not in given}
     require_same(f"{what}, tags", given, stored)
     key = _message_key(checked.request)
     row = unit.row(known.stream_id, "inbox", key)

@@ -43,8 +43,8 @@ class Subscription(models.Model):
     narrowing = models.CharField(
         max_length=64, blank=True, default="", help_text="Of types and operations; see `narrowing_of`."
     )
-    debounce_ms = models.PositiveIntegerField(default=0)
-    timeout_ms = models.PositiveIntegerField(null=True, blank=True)
+    debounce_ms = models.PositiveBigIntegerField(default=0)
+    timeout_ms = models.PositiveBigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -58,6 +58,8 @@ class TypeDefinition:
     def checked_args(self, args: Mapping[str, Any]) -> Any:
         """Arguments with their defaults. Raises `InvalidInput`, naming the field and the reason."""
         what = f"arguments of {self.name}"
+        if not isinstance(args, Mapping):
+            raise InvalidInput(f"{what}: an object of fields, not {type(args).__name__}.")
         return validated(self.creation_schema, dict(args), what, self.creation_model)
 
     def checked_message(self, kind: str, payload: Any) -> Any:

@@ -11,6 +11,8 @@ from entities.catalog.events import COLLECTIONS
 from entities.exceptions import InvalidInput
 from shared_state.api import CollectionSpec, SharedStateSchema
 
+LONGEST = 315_360_000
+"""The longest debounce, timeout or delay, in seconds."""
 OPERATIONS = frozenset({"insert", "update", "delete"})
 """What the log says of a change."""
 
@@ -68,7 +70,8 @@ class Change:
 
     def types(self, known: Mapping[str, CollectionSpec]) -> list[str] | None:
         """The event types behind the collections' names. Raises `InvalidInput` for an unknown name or op."""
-        if odd := set(self.ops or ()) - OPERATIONS:
+        odd = [str(each) for each in self.ops or () if not isinstance(each, str) or each not in OPERATIONS]
+        if odd:
             raise InvalidInput(
                 f"Nothing ever changes by {', '.join(sorted(odd))}; ops are insert, update and delete."
             )
@@ -76,12 +79,13 @@ class Change:
             return None
         # What an agent's own state or a shared one calls so comes before what is built in.
         found = COLLECTIONS | {name: spec.type for name, spec in known.items()}
-        unknown = [name for name in self.collections if name not in found]
+        named = [self.collections] if isinstance(self.collections, str) else self.collections
+        unknown = [str(name) for name in named if not isinstance(name, str) or name not in found]
         if unknown:
             raise InvalidInput(
                 f"There is no collection {', '.join(unknown)}; there are {', '.join(sorted(found))}."
             )
-        return sorted({found[name] for name in self.collections})
+        return sorted({found[name] for name in named})
 
     @property
     def operations(self) -> list[str] | None:
@@ -98,7 +102,11 @@ def milliseconds(value: float | timedelta | None) -> int | None:
     """Seconds or a `timedelta` as whole milliseconds. Raises `InvalidInput` if negative."""
     if value is None:
         return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if not isinstance(value, timedelta | int | float) or isinstance(value, bool):
+        raise InvalidInput(f"{value!r:.200} is no time; give seconds, or a timedelta.")
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds < 0:
         raise InvalidInput(f"A time of {seconds} s lies in the past; it must be 0 or more.")
+    if not seconds <= LONGEST:  # also what is no number
+        raise InvalidInput(f"A time is at most {LONGEST:,} s (ten years), not {seconds} s.")
     return round(seconds * 1000)

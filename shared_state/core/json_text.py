@@ -103,27 +103,34 @@ def decoded(text: bytes | str) -> Any:
 
 
 def fault(value: Any, *, text: bool = True) -> str:
-    """What of a value JSON cannot carry, and where; empty if nothing. `text`: look into texts, too.
-
-    What is neither a text, a number, a list nor a mapping is passed over.
+    """What of a value JSON cannot carry, and where; empty if nothing. As `fault_at`, in one text.
 
     >>> fault({"a": [1, float("nan")]})
     'a.1: nan is no number that JSON knows'
+    """
+    place, why = fault_at(value, text=text)
+    return f"{place}: {why}" if place else why
+
+
+def fault_at(value: Any, *, text: bool = True) -> tuple[str, str]:
+    """Where a value has what JSON cannot carry, as a dotted path, and why; both empty if nowhere.
+
+    `text`: look into texts, too. What is neither a text, a number, a list nor a mapping is passed over.
     """
     level: list[tuple[str, Any]] = [("", value)]
     for _ in range(MAX_DEPTH + 1):
         within: list[tuple[str, Any]] = []
         for place, each in level:
             if said := _fault_of(each, text):
-                return f"{place.removeprefix('.')}: {said}" if place else said
+                return place.removeprefix("."), said
             if isinstance(each, Mapping):
                 within += [(f"{place}.{name!s:.{_SHOWN}}", one) for name, one in each.items()]
             elif isinstance(each, list | tuple):
                 within += [(f"{place}.{number}", one) for number, one in enumerate(each)]
         if not within:
-            return ""
+            return "", ""
         level = within
-    return f"it is nested more than {MAX_DEPTH} deep"
+    return "", f"it is nested more than {MAX_DEPTH} deep"
 
 
 def _fault_of(value: Any, text: bool) -> str:

@@ -6,7 +6,6 @@ and whoever changes a row without knowing the model could not keep them true.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pydantic import AliasChoices, AnyUrl, BaseModel, IPvAnyAddress, RootModel, 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
+from shared_state.core.json_text import encoded, fault_at
 from shared_state.exceptions import InvalidRow
 
 formats = FormatChecker(formats=("email", "idn-email", "ipv4", "ipv6", "uuid", "regex"))
@@ -47,9 +47,10 @@ def as_json(value: Any) -> Any:
     try:
         with _foreign():
             found = to_jsonable_python(value, by_alias=True, round_trip=True, inf_nan_mode="constants")
-    except PydanticSerializationError as error:
-        raise Unfit("", f"not JSON: {error}") from None
-    _require_finite(found, "")
+    except ValueError as error:
+        where, why = fault_at(value)
+        raise Unfit(where, why or f"not JSON: {error}") from None
+    _require_json(found)
     return found
 
 
@@ -87,7 +88,7 @@ def fitted(model: type[BaseModel], value: Any) -> Any:
     except PydanticSerializationError as error:
         raise Unfit("", f"not JSON: {error}") from None
     data = _as_read(instance, data)
-    _require_finite(data, "")
+    _require_json(data)
     read_as(model, data)  # what could not be read again must not be written
     return data
 
@@ -145,12 +146,12 @@ def _as_read(value: Any, data: Any) -> Any:
     return data
 
 
-def _require_finite(value: Any, where: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Unfit(where, f"{value} is not a number that JSON has")
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inner:
-        _require_finite(each, f"{where}.{key}" if where else str(key))
+def _require_json(value: Any) -> None:
+    try:
+        encoded(value)
+    except ValueError as error:
+        where, why = fault_at(value)
+        raise Unfit(where, why or str(error)) from None
 
 
 def _check_format(name: str, shape: str, kind: Any) -> None:

@@ -25,8 +25,9 @@ from referencing.exceptions import Unresolvable
 from typing_extensions import TypeVar
 
 from shared_state.core.growth import differences, grown
+from shared_state.core.json_text import encoded, fault_at
 from shared_state.core.model_json import Unfit, as_json, fitted, formats, names, takes_names
-from shared_state.core.types import Json
+from shared_state.core.types import Json, is_name, is_storable
 from shared_state.exceptions import InvalidRow, SchemaError, SchemaMismatch
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
@@ -35,6 +36,8 @@ _PARTS: Mapping[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _OPERATIONS = frozenset({"insert", "update", "upsert", "delete"})
 _KEY_LENGTH = 255
+_KEY_BITS = 64
+_TYPE_LENGTH = 100
 _RULES = {"type": "event type", "primary_key": "primary key", "json_schema": "schema of its rows"}
 _MOST_SAID = 5
 _MIGRATE = (
@@ -121,17 +124,36 @@ class CollectionSpec:
     def key_of(self, row: Mapping[str, Any]) -> str:
         """The row's primary key as the log has it. Raises `InvalidRow` if it has none."""
         key = row.get(self.primary_key)
-        usable = isinstance(key, str | int) and not isinstance(key, bool) and "\x00" not in str(key)
-        if not usable or not 0 < len(str(key)) <= _KEY_LENGTH:
-            raise InvalidRow(
-                f"{self.name}, {self.primary_key}: a key is a whole number or a text of 1 to {_KEY_LENGTH} "
-                f"characters, not {key!r:.300}."
-            )
-        return str(key)
+        if isinstance(key, int) and not isinstance(key, bool) and key.bit_length() <= _KEY_BITS:
+            return str(key)
+        if isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH and is_storable(key):
+            return key
+        longer = isinstance(key, int) and key.bit_length() > _KEY_BITS  # perhaps too long to be written
+        shown = "a longer number" if longer else f"{key!r:.300}"
+        raise InvalidRow(
+            f"{self.name}, {self.primary_key}: a key is a whole number or a text of 1 to {_KEY_LENGTH} "
+            f"characters, not {shown}."
+        )
+
+    def fields_of(self, row: Any) -> Json:
+        """A row's fields, whatever they are. Raises `InvalidRow` for what has none."""
+        if isinstance(row, BaseModel):
+            found: Json = self.plain(row)
+            return found
+        if not isinstance(row, Mapping):
+            raise InvalidRow(f"{self.name}: a row is an object of fields, not {type(row).__name__}.")
+        return dict(row)
 
     def key_text(self, key: Any) -> str:
-        """A primary key as the log has it, from Python: a UUID, a date, an enum."""
-        return str(as_json(key))
+        """A primary key as the log has it, from Python: a UUID, a date, an enum. Raises `InvalidRow`."""
+        return self.key_of(self.plain({self.primary_key: key}))
+
+    def plain(self, value: Any) -> Any:
+        """A value as JSON, whatever it is for. Raises `InvalidRow`."""
+        try:
+            return as_json(value)
+        except Unfit as unfit:
+            raise InvalidRow(f"{self.name}{f', {unfit.where}' if unfit.where else ''}: {unfit.why}") from None
 
     def named(self, fields: Mapping[str, Any]) -> Json:
         """Fields under the names that rows have, if the model takes other ones for them."""
@@ -172,7 +194,12 @@ class CollectionSpec:
     def valid(self, row: Mapping[str, Any] | BaseModel) -> Json:
         """The row with defaults filled in. Raises `InvalidRow`, naming the field and the reason."""
         # The schema names fields as JSON does: by their aliases.
-        value: Json = as_json(row) if isinstance(row, BaseModel) else dict(row)
+        value = self.fields_of(row)
+        try:
+            encoded(value)
+        except ValueError as error:
+            where, why = fault_at(value)
+            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why or error}") from None
         if self.json_schema is None:
             return value
         for name, rule in _fields(self.json_schema).items():
@@ -200,6 +227,11 @@ class SharedStateSchema(Mapping[str, CollectionSpec]):
             for name, found in collections.items()
         }
         types = [spec.type for spec in self._specs.values()]
+        if odd := [each for each in (*self._specs, *types) if not is_name(each, _TYPE_LENGTH)]:
+            raise SchemaError(
+                f"{odd[0]!r:.300} cannot be the name or the event type of a collection: 1 to {_TYPE_LENGTH} "
+                "characters, no line breaks or other controls, no spaces around them."
+            )
         if len(types) != len(set(types)):
             raise SchemaError(f"Two collections share an event type: {', '.join(sorted(types))}.")
 

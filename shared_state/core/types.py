@@ -42,6 +42,15 @@ def is_storable(text: str) -> bool:
         return False
 
 
+def is_name(text: Any, most: int = 255) -> bool:
+    """Whether a text can be a name: 1 to `most` characters, none of them a control or half of a pair.
+
+    >>> is_name("a b"), is_name("a\\n"), is_name(" a"), is_name(""), is_name(1)
+    (True, False, False, False, False)
+    """
+    return isinstance(text, str) and 0 < len(text) <= most and text.isprintable() and text == text.strip()
+
+
 def format_offset(offset: int) -> str:
     """The opaque, bytewise ordered form that leaves the process; 0 is the beginning."""
     return f"{offset // _HIGH:016d}_{offset % _HIGH:016d}"

@@ -64,7 +64,7 @@ def update(
     before = _before(unit, stream, spec, str(key), client_key, ("update",))
     if before is not None:
         if not callable(changes):
-            _require_same(spec, before, changes)
+            _require_same(spec, before, spec.fields_of(changes))
         return _row(unit, stream, before)  # the row may have changed since, or gone
     current = unit.row(stream, spec.type, str(key))
     if current is None:
@@ -74,7 +74,7 @@ def update(
         replaced = changes(draft)
         draft = draft if replaced is None else replaced
     else:
-        draft.update(changes)
+        draft.update(spec.fields_of(changes))
     value = spec.valid(draft)
     if spec.key_of(value) != str(key):
         raise InvalidRow(
@@ -110,8 +110,8 @@ def _put(
     before = _before(unit, stream, spec, key, client_key, operations)
     if before is not None:
         # What a schema has got since, with a default, was not left out by whoever sends it again.
-        given = row.model_dump(mode="json", by_alias=True) if isinstance(row, BaseModel) else row
-        _require_same(spec, before, {name: value[name] for name in {*given, *before.value} if name in value})
+        given = {*spec.fields_of(row), *before.value}
+        _require_same(spec, before, {name: value[name] for name in given if name in value})
         if gone := before.value.keys() - value.keys():
             raise other_content(_called(spec, before), value, {name: before.value[name] for name in gone})
         return _row(unit, stream, before)

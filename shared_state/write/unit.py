@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo
+from shared_state.core.types import Event, Json, NewEvent, Provenance, Row, StreamInfo, is_name
 from shared_state.exceptions import SharedStateError, StreamExists
 from shared_state.models import RowRecord, Stream
 from shared_state.write.fitting import check
@@ -113,6 +113,10 @@ class Unit:
         if not 0 < len(path) <= _PATH_LENGTH:
             raise SharedStateError(
                 f"A stream's path is 1 to {_PATH_LENGTH} characters long, not {len(path)}."
+            )
+        if not is_name(path, _PATH_LENGTH):
+            raise SharedStateError(
+                f"{path!r} cannot be a stream's path: no line breaks or other controls, no spaces around it."
             )
         if self.streams.at(path) is not None:
             raise StreamExists(f"There is a stream at {path!r} already.")

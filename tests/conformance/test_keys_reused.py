@@ -197,10 +197,12 @@ async def test_the_same_spawn_is_a_repeat_and_another_is_refused(mailbox: str) -
     assert await make() == await make() == "/mailbox/one"
     await handle_all()
     assert await make() == "/mailbox/one"
-    for other in (
+    others: tuple[dict[str, Any], ...] = (
         {"args": {"n": 2}}, {"args": None}, {"message": {"say": "bye"}}, {"message": None},
-        {"message_type": ""}, {"title": "Two"}, {"tags": {"colour": "blue"}}, {"tags": {}}, {"title": ""}, {"tags": {"colour": "red", "size": "1"}},
-    ):  # fmt: skip
+        {"message_type": ""}, {"title": "Two"}, {"tags": {"colour": "blue"}}, {"tags": {}},
+        {"title": ""}, {"tags": {"colour": "red", "size": "1"}},
+    )  # fmt: skip
+    for other in others:
         with pytest.raises(KeyReused, match="with other content"):
             await make(**other)
     assert (await entity("/mailbox/one")).title == "One"

@@ -129,7 +129,7 @@ def test_defaults_and_factories_are_filled_in_and_names_are_those_of_the_schema(
         ({"dueDate": "not a date"}, "orders, dueDate: Input should be a valid date"),
         (
             {"dueDate": date(2026, 1, 1), "price": float("nan")},
-            "orders, price: nan is not a number that JSON",
+            "orders, price: nan is no number that JSON",
         ),
         ({"dueDate": date(2026, 1, 1), "colour": 1}, r"orders: Additional properties .*'colour'"),
         ({"dueDate": date(2026, 1, 1), "tags": [1]}, r"orders, tags\[0\]: 1 is not of type 'string'"),
@@ -159,7 +159,7 @@ def test_without_a_model_a_row_is_what_can_be_json() -> None:
     assert spec.fitted({"key": "a", "on": date(2026, 1, 2), "price": Decimal("1.50")}) == {
         "key": "a", "on": "2026-01-02", "price": "1.50",
     }  # fmt: skip
-    with pytest.raises(InvalidRow, match=r"notes, list\.1: inf is not a number that JSON has"):
+    with pytest.raises(InvalidRow, match=r"notes, list\.1: inf is no number that JSON knows"):
         spec.fitted({"key": "a", "list": [1.0, float("inf")]})
     with pytest.raises(InvalidRow, match="notes: not JSON"):
         spec.fitted({"key": "a", "odd": object()})
