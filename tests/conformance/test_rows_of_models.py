@@ -79,7 +79,7 @@ async def test_what_the_model_takes_is_written_changed_and_read(actor: Acting) -
     [
         ({"due_date": "soon"}, "paints, dueDate: Input should be a valid date"),
         ({"row": "3"}, "paints, row: '3' is not of type 'integer'"),
-        ({"change": float("nan")}, "paints, change: nan is not a number"),
+        ({"change": float("nan")}, "paints, change: nan is no number"),
         ({"colour": 1}, "colour"),
     ],
 )
@@ -126,7 +126,7 @@ async def test_arguments_and_messages_go_the_same_way(types: Registry) -> None:
 
     assert found.checked_args(given) == found.checked_args(fit) == fit
     assert found.checked_message("paint", given) == found.checked_message("paint", Paint(**given)) == fit
-    with pytest.raises(InvalidInput, match="arguments of painter, change: nan is not a number"):
+    with pytest.raises(InvalidInput, match="arguments of painter, change: nan is no number"):
         found.checked_args({**given, "change": float("nan")})
     with pytest.raises(InvalidInput, match="message paint, due_date: Input should be a valid date"):
         found.checked_message("paint", {**given, "due_date": "soon"})
