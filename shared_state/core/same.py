@@ -7,15 +7,11 @@ from typing import Any
 
 import orjson
 
+from shared_state.core.json_text import decoded, encoded
 from shared_state.exceptions import KeyReused
 
 SHOWN = 300
 """How many characters of a value an error shows."""
-
-
-def as_json(value: Any) -> Any:
-    """A value as it is read again once it was stored. Raises `TypeError` for what is no JSON."""
-    return orjson.loads(orjson.dumps(value))
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -32,8 +28,11 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def require_same(what: str, given: Any, stored: Any) -> None:
-    """Raise `KeyReused` unless what is given is what was stored with the same key. `given` is JSON."""
-    if not is_same(as_json(given), stored):
+    """Raise `KeyReused` unless what is given is what was stored with the same key.
+
+    Raises `ValueError` if what is given is no JSON.
+    """
+    if not is_same(decoded(encoded(given)), stored):
         raise other_content(what, given, stored)
 
 

@@ -155,6 +155,14 @@ class CollectionSpec:
         except Unfit as unfit:
             raise InvalidRow(f"{self.name}{f', {unfit.where}' if unfit.where else ''}: {unfit.why}") from None
 
+    def require_json(self, value: Any) -> None:
+        """Raise `InvalidRow`, naming the field, for what is no JSON within its bounds."""
+        try:
+            encoded(value)
+        except ValueError as error:
+            where, why = fault_at(value)
+            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why or error}") from None
+
     def named(self, fields: Mapping[str, Any]) -> Json:
         """Fields under the names that rows have, if the model takes other ones for them."""
         if self.model is None or not takes_names(self.model):
@@ -195,11 +203,7 @@ class CollectionSpec:
         """The row with defaults filled in. Raises `InvalidRow`, naming the field and the reason."""
         # The schema names fields as JSON does: by their aliases.
         value = self.fields_of(row)
-        try:
-            encoded(value)
-        except ValueError as error:
-            where, why = fault_at(value)
-            raise InvalidRow(f"{self.name}{f', {where}' if where else ''}: {why or error}") from None
+        self.require_json(value)
         if self.json_schema is None:
             return value
         for name, rule in _fields(self.json_schema).items():

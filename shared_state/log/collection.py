@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from shared_state.core.same import as_json, is_same, other_content
+from shared_state.core.json_text import decoded, encoded
+from shared_state.core.same import is_same, other_content
 from shared_state.core.schema import CollectionSpec, collections
 from shared_state.core.types import Event, Json, NewEvent, Row
 from shared_state.exceptions import InvalidRow, RowNotFound
@@ -134,12 +135,9 @@ def _before(
 def _require_same(spec: CollectionSpec, before: Event, fields: Mapping[str, Any]) -> None:
     """Raise `KeyReused` unless the row had these fields when it was written with the client's key."""
     stored = before.value
-    for name, value in fields.items():
-        try:
-            found = as_json(value)
-        except TypeError as error:
-            raise InvalidRow(f"{spec.name}, {name}: not JSON: {error}.") from None
-        if name not in stored or not is_same(found, stored[name]):
+    spec.require_json(fields)
+    for name, value in decoded(encoded(fields)).items():
+        if name not in stored or not is_same(value, stored[name]):
             raise other_content(_called(spec, before), {name: value}, {name: stored.get(name)})
 
 

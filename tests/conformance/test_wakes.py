@@ -249,10 +249,8 @@ async def test_a_report_says_who_finished_how_and_what_it_said(family: list[dict
     assert [row["finished_child"]["url"] for row in logged] == ["/child/c1", "/child/c2", "/child/c3"]
 
 
-async def test_a_report_looks_at_the_newest_siblings_and_counts_all(
-    types: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reports, "LOOKED_AT", 5)
+def a_crowd(types: Registry, *, at_work: int = 20) -> list[dict[str, Any]]:
+    """A type that spawns 20 children and observes those of them that get work; what it is told of them."""
     told: list[dict[str, Any]] = []
 
     @types.define("one")
@@ -265,8 +263,17 @@ async def test_a_report_looks_at_the_newest_siblings_and_counts_all(
             told.append(wake.payload)
             return
         for number in range(20):
-            first = {"initial_message": "go", "wake": RunFinished()} if number == 0 else {}
-            await ctx.spawn("one", f"o{number:02}", **first)
+            work: Any = {"initial_message": "go", "wake": RunFinished()} if number < at_work else {}
+            await ctx.spawn("one", f"o{number:02}", **work)
+
+    return told
+
+
+async def test_a_report_looks_at_the_newest_siblings_and_counts_all(
+    types: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "LOOKED_AT", 5)
+    told = a_crowd(types, at_work=1)
 
     await spawn("crowd", message="go")
     await handle_all()
@@ -279,19 +286,7 @@ async def test_a_report_looks_at_the_newest_siblings_and_counts_all(
 
 async def test_a_report_lists_few_of_many_siblings_and_first_those_that_are_not_done(types: Registry) -> None:
     """What 80 reports repeated of each other was 324 KB of the parent's log."""
-    told: list[dict[str, Any]] = []
-
-    @types.define("one")
-    async def one(ctx: Any, wake: Any) -> None:
-        await ctx.reply_text("done")
-
-    @types.define("crowd")
-    async def crowd(ctx: Any, wake: Any) -> None:
-        if wake.type != "inbox":
-            told.append(wake.payload)
-            return
-        for number in range(20):
-            await ctx.spawn("one", f"o{number:02}", initial_message="go", wake=RunFinished())
+    told = a_crowd(types)
 
     url = await spawn("crowd", message="go")
     for _ in range(14):

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 
 from entities import presence
-from entities.api import NewEntity, deliver_now, registry, spawn_now
+from entities.api import KeyReused, NewEntity, deliver_now, registry, spawn_now
 from entities.lifecycle import inbox
 from entities.lifecycle.spawn import SpawnRequest, spawning
 from entities.models import Timer
@@ -105,6 +105,23 @@ def test_a_message_costs_no_savepoint_by_the_writer_and_one_when_joined(said: li
 
     assert sorted(in_a_transaction) == sorted([*by_the_writer, "SAVEPOINT", "RELEASE"])
     assert len(by_the_writer) <= 20
+
+
+def test_a_message_that_comes_again_writes_nothing_also_if_it_is_another(said: list[str]) -> None:
+    registry.store()
+    agent = spawn_now(ADA, NewEntity("assistant", "one"))
+    first = counted(said, lambda: deliver_now(ADA, agent.url, "hello", key="k"))
+    again = counted(said, lambda: deliver_now(ADA, agent.url, "hello", key="k"))
+
+    def another() -> None:
+        with pytest.raises(KeyReused):
+            deliver_now(ADA, agent.url, "bye", key="k")
+
+    refused = counted(said, another)
+
+    assert reads(refused) == reads(again)
+    assert len(reads(again)) <= len(reads(first))
+    assert not {"INSERT", "UPDATE"} & {*again, *refused}
 
 
 @pytest.fixture

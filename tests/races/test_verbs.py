@@ -58,6 +58,11 @@ class Process:
     async def deliver(self, agent: Entity) -> None:
         await self._do(inbox.delivery(agent, "user:ada", "hello"))
         self.done["delivered"] += 1
+        try:  # both processes use this key, each for what the other does not say
+            await self._do(inbox.delivery(agent, "user:ada", self.name, key=f"once-{self.number}"))
+            self.done["first"] += 1
+        except api.KeyReused:
+            self.done["reused"] += 1
 
     async def spawn(self, agent: Entity) -> None:
         name = f"made-{agent.slug}-{self.number}"  # both processes want the same
@@ -161,10 +166,11 @@ def test_two_processes_do_every_verb_against_every_other() -> None:
     done = Counter(here) + Counter(there)
     assert (lost_here, lost_there) == ([], [])
     assert done["spawned"] == done["refused"] == AGENTS * ROUNDS  # one of the two got each name
+    assert done["first"] == done["reused"] == AGENTS * ROUNDS  # and each key
     raced = Entity.objects.filter(slug__startswith="race-")
     said = RowRecord.objects.filter(stream__in=raced.values("stream"), type="inbox")
     waiting = Timer.objects.filter(entity__in=raced).count()
-    assert said.count() + waiting == AGENTS + done["delivered"] + done["timed"]
+    assert said.count() + waiting == AGENTS + done["delivered"] + done["first"] + done["timed"]
     signalled = RowRecord.objects.filter(stream__in=raced.values("stream"), type="signal")
     assert signalled.count() == done["signalled"]
     _every_signal_hit_its_wake(signalled)
