@@ -19,8 +19,15 @@ from shared_state.core.collector import freeze_startup_objects
 from shared_state.core.db_executor import in_thread
 from shared_state.core.json_text import MAX_DEPTH, decoded, encoded, fault
 from shared_state.core.model_json import Unfit, as_json, fitted, read_as, takes_names
-from shared_state.core.same import require_same
-from shared_state.core.schema import Collection, CollectionSpec, SharedStateSchema, collections, first_fault
+from shared_state.core.same import Filled, require_same
+from shared_state.core.schema import (
+    Collection,
+    CollectionSpec,
+    SharedStateSchema,
+    collections,
+    fields_of_schema,
+    first_fault,
+)
 from shared_state.core.types import (
     Event,
     Fence,
@@ -94,6 +101,7 @@ __all__ = [
     "Event",
     "EventRange",
     "Fence",
+    "Filled",
     "Hint",
     "InvalidOffset",
     "InvalidRow",
@@ -142,6 +150,7 @@ __all__ = [
     "event_of",
     "events_appended",
     "fault",
+    "fields_of_schema",
     "first_fault",
     "fitted",
     "format_offset",

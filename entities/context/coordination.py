@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -38,6 +39,7 @@ from shared_state.api import (
     Json,
     Needs,
     Principal,
+    SchemaMismatch,
     SharedStateSchema,
     StreamInfo,
     StreamNotFound,
@@ -199,7 +201,7 @@ async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[st
     def run(unit: Unit) -> int:
         known = unit.streams.at(path)
         if unit.append(me.stream_id, [manifest])[0].repeated and known is not None:
-            require_same(f"mkdb of {id!r}", given.to_json(), unit.stream(known).schema)
+            _agree_again(unit, known, id, given)
             return known
         root = me.stream.root_id or me.stream_id
         return unit.create_stream(path, Stream.Kind.SHARED, me.owner, root=root, schema=given.to_json()).id
@@ -210,6 +212,18 @@ async def mkdb(session: Session, id: str, schema: SharedStateSchema | Mapping[st
     )  # fmt: skip
     made = await session.change(Verb(run, needs))
     return SharedState(session, id, StreamRef(session, made, path), given)
+
+
+def _agree_again(unit: Unit, stream: int, id: str, given: SharedStateSchema) -> None:
+    """Grow what the same call made, if its schema has grown since. Raises `KeyReused` if it is another."""
+    stored = unit.stream(stream).schema
+    with suppress(SchemaMismatch):
+        schema = given.agreed(stored, f"Shared state {id!r}")
+        if stored.keys() == given.keys():
+            if schema != stored:
+                unit.change_stream(stream, schema=schema)
+            return
+    require_same(f"mkdb of {id!r}", given.to_json(), stored)
 
 
 async def send(
@@ -251,11 +265,8 @@ def _setting_timer(target: Entity, message: inbox.Message, after: timedelta) -> 
         waiting = unit.tables.find(TIMER_KEYS, message.key)
         known = next((timer for timer in waiting if timer.entity_id == receiver.pk), None)
         if known is not None:
-            given, stored = (
-                {"payload": payload, "message_type": kind}
-                for payload, kind in ((message.payload, message.type), (known.payload, known.message_type))
-            )
-            inbox.require_same_message(message.key, given, stored)
+            stored = {"payload": known.payload, "message_type": known.message_type}
+            inbox.require_same_message(message.key, message, stored)
             return
         unit.tables.add(
             Timer(

@@ -17,6 +17,7 @@ from shared_state.api import (
     Changes,
     CollectionSpec,
     Draft,
+    Filled,
     InvalidRow,
     Json,
     Needs,
@@ -134,28 +135,31 @@ class StateCollection(ReadOnlyCollection[R]):
 
     async def insert(self, row: Mapping[str, Any] | BaseModel | None = None, /, **fields: Any) -> R:
         """Add a row. Raises `InvalidRow`, `RowExists`."""
-        return await self._put(collection.insert, "insert", self._whole(row, fields))
+        return await self._put(collection.insert, "insert", self._filled(row, fields))
 
     async def upsert(self, row: Mapping[str, Any] | BaseModel | None = None, /, **fields: Any) -> R:
         """Add a row, or replace the one with its key. Raises `InvalidRow`."""
-        return await self._put(collection.upsert, "upsert", self._whole(row, fields))
+        return await self._put(collection.upsert, "upsert", self._filled(row, fields))
 
-    def _whole(self, row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Json:
+    def _filled(self, row: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, Any]) -> Filled:
         """The row as JSON, judged here: a model's validators are users' code. Raises `InvalidRow`."""
         if isinstance(row, BaseModel):
-            row = self.spec.fitted(row)
+            whole = self.spec.fitted(row)
             if not fields:
-                return row
-        given = {} if row is None else self.spec.fields_of(row)
-        return self.spec.fitted({**self.spec.named(given), **self.spec.named(fields)})
+                return Filled(whole, row)
+            named = row.model_dump(exclude_unset=True, by_alias=True)
+        else:
+            whole = named = {} if row is None else self.spec.named(self.spec.fields_of(row))
+        changed = self.spec.named(fields)
+        return Filled(self.spec.fitted({**whole, **changed}), {**named, **changed})
 
-    async def _put(self, put: Callable[..., StateRow], verb: str, value: Json) -> R:
-        key = self._name(verb, value)
+    async def _put(self, put: Callable[..., StateRow], verb: str, filled: Filled) -> R:
+        key = self._name(verb, filled.whole)
 
         def work(unit: Unit, stream: int) -> StateRow:
-            return put(unit, stream, self.spec, value, client_key=key)
+            return put(unit, stream, self.spec, filled.whole, client_key=key, given=filled.given)
 
-        row_key = str(value.get(self.spec.primary_key))
+        row_key = str(filled.whole.get(self.spec.primary_key))
         return self._shape(await self._change(self._stream.change(work, self.spec.type, row_key, key)))
 
     async def update(

@@ -17,6 +17,7 @@ from entities.types.registry import registry, validated
 from entities.wakes import wake
 from shared_state.api import (
     Event,
+    Filled,
     Json,
     Needs,
     NewEvent,
@@ -24,6 +25,7 @@ from shared_state.api import (
     Unit,
     Verb,
     encoded,
+    fields_of_schema,
     is_name,
     is_storable,
     require_same,
@@ -43,6 +45,8 @@ class Message:
     type: str
     fresh: bool = False
     """Whether the key was made up here, so that nobody can have sent it before."""
+    filled: Filled | None = None
+    """The payload beside what was given of it; `None` if nobody can tell any more."""
 
 
 def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message_type: str = "") -> Message:
@@ -60,11 +64,11 @@ def checked(entity: Entity, sender: str, payload: Any, *, key: str = "", message
             f"{key!r:.200} cannot be a message's key: a text of at most {MAX_KEY - len(client_key(''))} "
             "characters that both databases keep."
         )
-    whole = _payload(entity, payload, message_type)
-    return Message(sender, whole, key or uuid.uuid4().hex, message_type, fresh=not key)
+    filled = _payload(entity, payload, message_type)
+    return Message(sender, filled.whole, key or uuid.uuid4().hex, message_type, not key, filled)
 
 
-def _payload(entity: Entity, payload: Any, message_type: str) -> Any:
+def _payload(entity: Entity, payload: Any, message_type: str) -> Filled:
     """The payload with its schema's defaults."""
     _require_alive(entity)
     try:
@@ -81,8 +85,9 @@ def _payload(entity: Entity, payload: Any, message_type: str) -> Any:
     try:
         found = registry.get(entity.type)
     except UnknownType:  # its app was uninstalled; the message waits for it
-        return validated(None, payload, "message")
-    return found.checked_message(message_type, payload)
+        return Filled(validated(None, payload, "message"), payload)
+    fields = fields_of_schema(found.inbox_schemas.get(message_type))
+    return Filled(found.checked_message(message_type, payload), payload, fields)
 
 
 def _require_alive(entity: Entity) -> None:
@@ -130,19 +135,22 @@ def put(unit: Unit, entity: Entity, message: Message) -> Event:
     if found.repeated and found.provenance.writer != message.sender:
         raise KeyTaken
     if found.repeated:
-        require_same_message(message.key, event.value, found.value)
+        require_same_message(message.key, message, found.value)
     else:
         wake.request_inbox(unit, entity, message.sender, found.offset)
         presence.stir(unit, entity)
     return found
 
 
-def require_same_message(key: str, given: Json | None, stored: Json | None) -> None:
-    """Raise `KeyReused` unless a stored message says the same as this one. When it came is no matter."""
-    new, kept = (
-        each and {"payload": each["payload"], "type": each.get("message_type") or None}
-        for each in (given, stored)
-    )
+def require_same_message(key: str, given: Message | None, stored: Json | None) -> None:
+    """Raise `KeyReused` unless what is stored of a message says the same as this one, however it came."""
+    kept = stored and {"payload": stored["payload"], "type": stored.get("message_type") or None}
+    new = None
+    if given is not None:
+        payload = given.payload
+        if given.filled is not None and kept is not None:
+            payload = given.filled.beside(kept["payload"])
+        new = {"payload": payload, "type": given.type or None}
     require_same(f"The message with key {key!r}", new, kept)
 
 

@@ -18,11 +18,15 @@ from entities.models import Entity
 from entities.types.registry import registry
 from shared_state.api import (
     Event,
+    Filled,
+    Json,
     Needs,
     NewEvent,
+    Row,
     StreamExists,
     Unit,
     Verb,
+    fields_of_schema,
     is_name,
     is_storable,
     require_same,
@@ -57,7 +61,7 @@ class _Checked:
     """A request whose arguments and first message fit."""
 
     request: SpawnRequest
-    args: Any
+    args: Filled
     message: inbox.Message | None
 
     @property
@@ -100,7 +104,8 @@ def _checked(request: SpawnRequest) -> _Checked:
             "beginning with a letter or digit."
         )
     request = replace(request, type=found.name)  # what was asked for may be an alias
-    args = found.checked_args({} if request.args is None else request.args)
+    given = {} if request.args is None else request.args
+    args = Filled(found.checked_args(given), given, fields_of_schema(found.creation_schema))
     for name, value in request.tags.items():
         require_tag(name, value)
     if not is_storable(request.title):
@@ -147,7 +152,7 @@ def _create(unit: Unit, checked: _Checked) -> Entity:
     entity = Entity(
         type=request.type, slug=request.slug, url=checked.url, stream_id=stream.id,
         parent_id=parent.pk if parent else None, presence_id=presence.ensure(unit, request.owner),
-        owner=request.owner, created_by=request.creator, args=checked.args, tags=dict(request.tags),
+        owner=request.owner, created_by=request.creator, args=checked.args.whole, tags=dict(request.tags),
         title=request.title[:200], created_at=unit.now, last_activity_at=unit.now,
         state=Entity.State.SPAWNING if request.message is not None else Entity.State.IDLE,
     )  # fmt: skip
@@ -161,7 +166,7 @@ def _first_events(checked: _Checked, now: datetime) -> list[NewEvent]:
     """How its log begins. With a key, each of these is known again."""
     request = checked.request
     created = {
-        "entity_type": request.type, "args": checked.args, "created_by": request.creator,
+        "entity_type": request.type, "args": checked.args.whole, "created_by": request.creator,
         "parent_url": request.parent.url if request.parent else None, "timestamp": log.iso(now),
     }  # fmt: skip
     events = [log.new("entity_created", "created", created, client_key=_client_key(request))]
@@ -186,18 +191,21 @@ def _require_same(unit: Unit, checked: _Checked, known: Entity, before: Event) -
     """Raise `KeyReused` unless the agent that is there was asked for in the same words."""
     what = f"The spawn of {checked.url}"
     created, *tags = _first_events(checked, unit.now)
-    told = [each.value | {"timestamp": ""} for each in (created, before) if each.value is not None]
-    require_same(what, *told)
+    stored = before.value or _value(unit.row(known.stream_id, before.type, before.key)) or {}
+    filled = {"args": checked.args.beside(stored.get("args")), "timestamp": stored.get("timestamp")}
+    require_same(what, {**(created.value or {}), **filled}, stored)
     given = {tag.key: (tag.value or {})["value"] for tag in tags}
     began = unit.rows_between(known.stream_id, "tags", before.offset, before.offset + len(tags) + 2)
     # What they are by now is no matter. Those of agents that were made long ago had no keys.
-    stored = {row.key: given.get(row.key, "") for row in began if row.created_at == before.timestamp}
+    had = {row.key: given.get(row.key, "") for row in began if row.created_at == before.timestamp}
     for tag in tags:
         first = unit.repeated(known.stream_id, tag.client_key)
         if first is not None:
-            stored[tag.key] = first.value["value"]
-    require_same(f"{what}, tags", given, stored)
+            had[tag.key] = first.value["value"]
+    require_same(f"{what}, tags", given, had)
     key = _message_key(checked.request)
-    row = unit.row(known.stream_id, "inbox", key)
-    message = inbox.event_of(checked.message, unit.now).value if checked.message is not None else None
-    inbox.require_same_message(key, message, row.value if row is not None else None)
+    inbox.require_same_message(key, checked.message, _value(unit.row(known.stream_id, "inbox", key)))
+
+
+def _value(row: Row | None) -> Json | None:
+    return row.value if row is not None else None

@@ -68,7 +68,7 @@ class Collection(Generic[M]):
     def spec(self, name: str, prefix: str) -> CollectionSpec:
         """The stored form. `prefix` makes the default event type."""
         json_schema = self.model.model_json_schema() if self.model else None
-        if json_schema is not None and self.primary_key not in _fields(json_schema):
+        if json_schema is not None and self.primary_key not in fields_of_schema(json_schema):
             raise SchemaError(
                 f"{name}: {self.model.__name__ if self.model else ''} has no field {self.primary_key!r}, "
                 "which is to be its primary key."
@@ -135,6 +135,11 @@ class CollectionSpec:
             f"characters, not {shown}."
         )
 
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The rules of its rows' fields, as JSON Schema."""
+        return fields_of_schema(self.json_schema)
+
     def fields_of(self, row: Any) -> Json:
         """A row's fields, whatever they are. Raises `InvalidRow` for what has none."""
         if isinstance(row, BaseModel):
@@ -195,7 +200,7 @@ class CollectionSpec:
     def _parted(self, row: Mapping[str, Any]) -> tuple[Json, Json]:
         """A row's fields for the model, and those that it knows nothing of but the stored schema does."""
         known = set() if self.model is None else {*self.model.model_fields, *names(self.model).values()}
-        others = {name: row[name] for name in _fields(self.json_schema or {}) if name in row} if known else {}
+        others = {name: row[name] for name in self.fields if name in row} if known else {}
         others = {name: value for name, value in others.items() if name not in known}
         return {name: value for name, value in row.items() if name not in others}, others
 
@@ -206,7 +211,7 @@ class CollectionSpec:
         self.require_json(value)
         if self.json_schema is None:
             return value
-        for name, rule in _fields(self.json_schema).items():
+        for name, rule in self.fields.items():
             if name not in value and isinstance(rule, Mapping) and "default" in rule:
                 value[name] = copy.deepcopy(rule["default"])
         self._require_valid(value)
@@ -300,8 +305,10 @@ def collections(schema: Mapping[str, Any]) -> dict[str, CollectionSpec]:
     return {name: CollectionSpec.from_json(name, value) for name, value in schema.items()}
 
 
-def _fields(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The rules of a row's fields; a model that refers to itself has them among its definitions."""
+def fields_of_schema(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The rules of an object's fields; a model that refers to itself has them among its definitions."""
+    if schema is None:
+        return {}
     definitions, reference = schema.get("$defs", {}), schema.get("$ref")
     if isinstance(reference, str) and reference.startswith("#/$defs/"):
         schema = definitions.get(reference.removeprefix("#/$defs/"), {})

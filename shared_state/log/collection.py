@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from shared_state.core.json_text import decoded, encoded
-from shared_state.core.same import is_same, other_content
+from shared_state.core.same import Filled, is_same, other_content
 from shared_state.core.schema import CollectionSpec, collections
 from shared_state.core.types import Event, Json, NewEvent, Row
 from shared_state.exceptions import InvalidRow, RowNotFound
@@ -40,17 +40,22 @@ def collections_of(stream: int) -> dict[str, CollectionSpec]:
 
 
 def insert(
-    unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *, client_key: str = ""
-) -> StateRow:
-    """Add a row. Raises `InvalidRow`, `RowExists`, and `KeyReused` if the client's key had other content."""
-    return _put(unit, stream, spec, row, "insert", client_key)
+    unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *,
+    client_key: str = "", given: Any = None,
+) -> StateRow:  # fmt: skip
+    """Add a row. Raises `InvalidRow`, `RowExists`, and `KeyReused` if the client's key had other content.
+
+    `given` is the row before its defaults were filled in, by default the row itself.
+    """
+    return _put(unit, stream, spec, row, "insert", client_key, given)
 
 
 def upsert(
-    unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *, client_key: str = ""
-) -> StateRow:
-    """Add a row or replace it. Raises `InvalidRow`, `KeyReused`."""
-    return _put(unit, stream, spec, row, "upsert", client_key)
+    unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel, *,
+    client_key: str = "", given: Any = None,
+) -> StateRow:  # fmt: skip
+    """Add a row or replace it. Raises `InvalidRow`, `KeyReused`. `given` as for `insert`."""
+    return _put(unit, stream, spec, row, "upsert", client_key, given)
 
 
 def update(
@@ -103,17 +108,16 @@ def done(unit: Unit, stream: int, event: NewEvent) -> StateRow | None:
 
 def _put(
     unit: Unit, stream: int, spec: CollectionSpec, row: Mapping[str, Any] | BaseModel,
-    operation: Literal["insert", "upsert"], client_key: str,
+    operation: Literal["insert", "upsert"], client_key: str, given: Any,
 ) -> StateRow:  # fmt: skip
     value = spec.valid(row)
     key = spec.key_of(value)
     operations = ("insert",) if operation == "insert" else ("insert", "update")
     before = _before(unit, stream, spec, key, client_key, operations)
     if before is not None:
-        # What a schema has got since, with a default, was not left out by whoever sends it again.
-        given = {*spec.fields_of(row), *before.value}
-        _require_same(spec, before, {name: value[name] for name in given if name in value})
-        if gone := before.value.keys() - value.keys():
+        filled = Filled(value, spec.fields_of(row) if given is None else given, spec.fields)
+        _require_same(spec, before, found := filled.beside(before.value))
+        if gone := before.value.keys() - found.keys():
             raise other_content(_called(spec, before), value, {name: before.value[name] for name in gone})
         return _row(unit, stream, before)
     new = NewEvent(spec.type, key, value, operation, client_key, keep_old=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from entities.api import Collection, KeyReused, SharedStateSchema, deliver
 from entities.lifecycle.spawn import SpawnRequest, spawning
@@ -258,4 +260,62 @@ async def test_a_handler_that_decides_otherwise_when_it_runs_again_is_told(
     assert len(runs) == 2
     assert isinstance(runs[1], KeyReused) == wavers
     assert await look(Timer.objects.count) == (what == "later")
+    assert [wake.state for wake in await wakes(url)] == ["done"]
+
+
+MADE = itertools.count()
+
+
+class Order(BaseModel):
+    article: str
+    key: str = "o"
+    number: int = Field(default_factory=lambda: next(MADE))
+
+
+class GrownOrder(Order):
+    colour: str = "red"
+
+
+FILLED: dict[str, Callable[[Any, type[Order]], Any]] = {
+    "insert": lambda ctx, model: ctx.state.orders.insert(article="ship"),
+    "instance": lambda ctx, model: ctx.state.orders.upsert(model(article="ship")),
+    "send": lambda ctx, model: ctx.send("/shop/first", {"article": "ship"}, type="order"),
+    "later": lambda ctx, model: ctx.send(
+        "/shop/first", {"article": "ship"}, type="order", after=timedelta(hours=1)
+    ),
+    "spawn": lambda ctx, model: ctx.spawn("shop", "child", {"article": "ship"}),
+    "mkdb": lambda ctx, model: ctx.mkdb("m", SharedStateSchema(orders=Collection(model))),
+}
+
+
+@pytest.mark.parametrize("what", sorted(FILLED))
+@pytest.mark.parametrize("model", [Order, GrownOrder])
+async def test_what_defaults_filled_in_is_no_other_content_when_a_handler_runs_again(
+    types: Registry, what: str, model: type[Order]
+) -> None:
+    """Ids and times are made anew each time, and a deployment between both runs may bring new fields."""
+    runs: list[None] = []
+
+    def defined(model: type[Order]) -> None:
+        @types.define("shop", creation_schema=model, inbox_schemas={"order": model})
+        async def shop(ctx: Any, wake: Any) -> None: ...
+
+        @types.define("buyer", state={"orders": Collection(model)})
+        async def buyer(ctx: Any, wake: Any) -> None:
+            runs.append(None)
+            await FILLED[what](ctx, model)
+            if len(runs) == 1:
+                raise Killed
+
+    defined(Order)
+    await spawn("shop", "first", args={"article": "x"})
+    url = await spawn("buyer", message="go")
+    with pytest.raises(Killed):
+        await handle_next()
+    defined(model)
+    await expire(url)
+    await recover()
+    await handle_next("heir")
+
+    assert len(runs) == 2
     assert [wake.state for wake in await wakes(url)] == ["done"]
