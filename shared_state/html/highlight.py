@@ -24,8 +24,8 @@ LONGEST = 20_000
 
 MOST_BLANKS = 200
 """How many blanks may follow each other in code that is coloured; most lexers are quadratic in them."""
-MOST_SIGNS = 1_000
-"""How many other characters may; the one for JavaScript is quadratic in `a.a.a.`."""
+MOST_SIGNS = 300
+"""How many other characters may; those for JavaScript and TypeScript are quadratic in `a.a.a.`."""
 
 LEXERS = {
     "bash": ("sh", "shell", "zsh"),
