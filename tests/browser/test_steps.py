@@ -45,6 +45,7 @@ def sent(wide: Page) -> list[str]:
 def expect_bound(page: Page) -> None:
     """The list of agents is bound, once. A step back may still be on its way to another page."""
     page.wait_for_load_state()
+    expect(page.get_by_role("searchbox")).to_be_visible()  # an agent's page has a tree, too
     expect(page.locator("[data-tree] time").first).to_have_attribute("title", TIME)
     page.locator("main").click(position={"x": 1, "y": 1})
     page.keyboard.press("/")
