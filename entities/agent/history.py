@@ -57,7 +57,9 @@ class Histories:
         at, begins = found[:2], found[2]
         rows = self._refreshed(stream, types, self._take(stream, at[1], begins))
         if rows is None:
-            rows = {(row.type, row.key): row for row in newest_rows(stream, limit=limit, types=types)}
+            rows = {
+                (row.type, row.key): row for row in newest_rows(stream, limit=limit, types=types, head=at[0])
+            }
         newest = sorted(rows.values(), key=lambda row: row.created)[-limit:]
         self._keep(stream, _Kept(*at, {(row.type, row.key): row for row in newest}, time.monotonic()))
         return newest

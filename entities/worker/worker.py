@@ -133,14 +133,15 @@ class Worker:
         free = self._room()
         if free <= 0:
             return
-        claimed, self._alarm = await self._unit(claiming_due(self.name, min(free, MOST_AT_ONCE)))
+        most = min(free, MOST_AT_ONCE)
+        claimed, self._alarm = await self._unit(claiming_due(self.name, most))
         for found in claimed:
             self._run(found)
         self._note_idle()
-        if claimed:  # there may be more: of others than these, or than there was room for
+        if len(claimed) == most:  # there may be more
             self._look.set()
-            if len(claimed) == free:
-                bus.publish([], ["wake"])  # this worker is full; perhaps another is not
+        if len(claimed) == free:
+            bus.publish([], ["wake"])  # this worker is full; perhaps another is not
 
     def _room(self) -> int:
         """How many more wakes it would run now. Called in any thread."""

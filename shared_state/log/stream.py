@@ -172,20 +172,29 @@ def count_of(stream: int, type: str) -> int:
 
 
 def window(
-    stream: int, before: int | None = None, limit: int = 100, types: Sequence[str] | None = None
+    stream: int,
+    before: int | None = None,
+    limit: int = 100,
+    types: Sequence[str] | None = None,
+    *,
+    head: int | None = None,
 ) -> list[Row]:
-    """The newest rows (created before an offset), returned in order of creation."""
+    """The newest rows (created before an offset), returned in order of creation.
+
+    `head`: as far as the log went, for who knows it: of a short one less is asked.
+    """
     found = RowRecord.objects.filter(stream=stream).order_by("-created")
     if before is not None:
         found = found.filter(created__lt=before)
-    return [row_of(record) for record in reversed(_first(found, limit, types))]
+    return [row_of(record) for record in reversed(_first(found, limit, types, head))]
 
 
-def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None) -> list[M]:
+def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None, most: int | None = None) -> list[M]:
     """The first `limit` records of some types, in the order of the query, which is that of an index.
 
     A database would walk that index until it has seen enough of them: all of the log if they are rare. So it
-    looks only at what is near; if that was not enough, each type is read by its own index.
+    looks only at what is near; if that was not enough, each type is read by its own index. `most`: there are
+    no more records than that, of all types; what is near is all there is, perhaps.
     """
     if types is None:
         return list(found[:limit])
@@ -193,7 +202,9 @@ def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None) -> list[
         return list(found.filter(type=types[0])[:limit])
     order = str(found.query.order_by[0])
     place, backwards = order.lstrip("-"), order.startswith("-")
-    edge = found.values_list(place, flat=True)[limit * _NEAR : limit * _NEAR + 1].first()
+    edge = None
+    if most is None or most > limit * _NEAR:
+        edge = found.values_list(place, flat=True)[limit * _NEAR : limit * _NEAR + 1].first()
     near = found.filter(type__in=types)
     if edge is not None:
         near = near.filter(**{f"{place}__{'gt' if backwards else 'lt'}": edge})
