@@ -131,6 +131,8 @@ def claim(unit: Unit, worker: str, limit: int) -> list[Claimed]:
         except SharedStateError as error:  # one that cannot be begun must not keep the others from it
             park(unit, entity, wake, f"This wake cannot be begun: {error}")
             presence.touch(unit, entity)
+    if len(claimed) < len(due) == limit:  # several were of one entity, and hid what is due behind them
+        unit.nudge("wake")
     return claimed
 
 

@@ -138,10 +138,8 @@ class Worker:
         for found in claimed:
             self._run(found)
         self._note_idle()
-        if len(claimed) == most:  # there may be more
-            self._look.set()
-        if len(claimed) == free:
-            bus.publish([], ["wake"])  # this worker is full; perhaps another is not
+        if len(claimed) == most:
+            bus.publish([], ["wake"])  # there may be more: for this worker, or for another if it is full
 
     def _room(self) -> int:
         """How many more wakes it would run now. Called in any thread."""

@@ -181,7 +181,7 @@ def window(
 ) -> list[Row]:
     """The newest rows (created before an offset), returned in order of creation.
 
-    `head`: as far as the log went, for who knows it: of a short one less is asked.
+    `head`: the log's, if it is known: for a short log that saves a statement.
     """
     found = RowRecord.objects.filter(stream=stream).order_by("-created")
     if before is not None:
@@ -189,12 +189,12 @@ def window(
     return [row_of(record) for record in reversed(_first(found, limit, types, head))]
 
 
-def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None, most: int | None = None) -> list[M]:
+def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None, head: int | None = None) -> list[M]:
     """The first `limit` records of some types, in the order of the query, which is that of an index.
 
     A database would walk that index until it has seen enough of them: all of the log if they are rare. So it
-    looks only at what is near; if that was not enough, each type is read by its own index. `most`: there are
-    no more records than that, of all types; what is near is all there is, perhaps.
+    looks only at what is near; if that was not enough, each type is read by its own index. With a low `head`
+    all is near.
     """
     if types is None:
         return list(found[:limit])
@@ -203,7 +203,7 @@ def _first(found: QuerySet[M], limit: int, types: Sequence[str] | None, most: in
     order = str(found.query.order_by[0])
     place, backwards = order.lstrip("-"), order.startswith("-")
     edge = None
-    if most is None or most > limit * _NEAR:
+    if head is None or head > limit * _NEAR:
         edge = found.values_list(place, flat=True)[limit * _NEAR : limit * _NEAR + 1].first()
     near = found.filter(type__in=types)
     if edge is not None:

@@ -95,7 +95,7 @@ def array(values: Sequence[Any]) -> str:
     kinds = set(map(type, values))
     if kinds == {int}:
         return f"{{{','.join(map(str, values))}}}"
-    if kinds == {str} and not _needs_escapes("".join(values)):
+    if kinds == {str} and not any(map(_needs_escapes, values)):
         return '{"' + '","'.join(values) + '"}'
     return f"{{{','.join(map(_element, values))}}}"
 

@@ -76,6 +76,16 @@ def test_a_turn_reads_what_is_new(histories: Histories) -> None:
     assert "'k298'" not in asked[-1]["sql"]
 
 
+def test_a_short_log_is_read_by_two_statements(histories: Histories) -> None:
+    stream = make_stream()
+    append(stream, *(NewEvent("text", f"k{number}", {"n": number}) for number in range(9)))
+
+    with CaptureQueriesContext(connection) as asked:
+        found = histories.newest(stream.id, TYPES, 200)
+
+    assert (len(asked), len(found)) == (2, 9)
+
+
 def test_a_stream_that_was_made_anew_is_another(histories: Histories) -> None:
     stream = make_stream()
     append(stream, NewEvent("text", "old", {}))
