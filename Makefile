@@ -79,7 +79,7 @@ worker: $(VENV)/base.stamp
 
 test: export CHROMIUM := $(CHROMIUM)
 test: lint $(CHROMIUM)
-	AGENTS_TEST_DATABASE=postgres AGENTS_TEST_LAYER=redis $(BIN)/python -m pytest -q tests/conformance tests/races
+	AGENTS_TEST_DATABASE=postgres AGENTS_TEST_LAYER=redis $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/conformance tests/races
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # On the PATH, or where pyenv keeps them. Each has an environment of its own, so that none is made twice.
